@@ -1,0 +1,63 @@
+# Needs Python 3.11 or newer, make and a package index; everything else goes into .venv, once.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+EXAMPLES ?= 2000
+
+# A version manager may leave a `python3.13` on the path that does not run, and some systems ship Python
+# without ensurepip: a Python is fit when it says so itself.
+FIT := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
+	"$$each" -c '$(FIT)' >/dev/null 2>&1 && echo "$$each" && break; done)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format fuzz clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP)  ## the flights example from end to end
+	@$(BIN)/featurestore demo
+
+# The tests run and close the output even where lint has found something; either one makes it fail.
+test: $(STAMP)  ## lint, types and every test
+	@status=0; \
+	$(MAKE) --no-print-directory lint || status=1; \
+	$(BIN)/python -m pytest -n $(JOBS) -q || status=1; \
+	exit $$status
+
+lint: $(STAMP)  ## rules, layout and types, changing nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)  ## lay the code out as lint wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+fuzz: $(STAMP)  ## the generated tests with new random examples (EXAMPLES=2000 each)
+	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) -q -m hypothesis --hypothesis-profile=fuzz
+
+clean:  ## remove the venv and every cache; state folders stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml | $(BIN)/pip
+	@echo "installing into $(VENV) (once; about a minute)"
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# pip is the last thing a new venv gets: when it is there, the venv is whole.
+$(BIN)/pip:
+	@python="$(PYTHON)"; "$${python:-none}" -c '$(FIT)' >/dev/null 2>&1 || { \
+		echo "error: no fit Python: looked for $${python:-python3.13, python3.12, python3.11, python3}" >&2; \
+		echo "  has  $$(python3 --version 2>/dev/null || echo "no python3 on the path")" >&2; \
+		echo "  fix  install Python 3.11 or newer with its venv module, or name one: make PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	@"$(PYTHON)" -m venv $(VENV)

@@ -1,0 +1,1 @@
+"""Both roads, the same question: replay, compare, report."""

@@ -1,0 +1,267 @@
+"""`verify`: replay real history through the online road and ask DuckDB the same questions, bit for bit.
+
+Three legs build the state in three ways, so that DuckDB never only checks itself: by ingest alone (rows in shuffled batches, some long
+before they become visible, some delivered twice), by materialise alone, and by materialise up to a random cut with ingest after it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import redis
+
+from featurestore.check.questions import (
+    QUESTIONS_PER_INSTANT,
+    Asked,
+    Questions,
+    asked_table,
+    same_bits,
+    usable_rows,
+    usable_span,
+)
+from featurestore.check.report import Difference, FeatureParity, ParityReport
+from featurestore.errors import InputError
+from featurestore.offline.dataset import answer_canonical
+from featurestore.offline.materialize import canonical_rows, state_rows
+from featurestore.offline.scan import History
+from featurestore.online.evaluate import derive
+from featurestore.online.events import decode, encode
+from featurestore.online.lookup import LookupRoad
+from featurestore.online.pointers import Pointer
+from featurestore.online.state_store import StateStore
+from featurestore.plan.nodes import Output, Plan, State
+from featurestore.semantics.dtypes import Value, python_value
+from featurestore.semantics.instants import instant_text
+from featurestore.semantics.statuses import STATUS_NAMES
+
+LEGS = ("ingest", "materialize", "materialize, then ingest")
+ROUNDS = 40
+DAY_US = 86_400_000_000
+_NOWHERE = Path()
+Arrivals = dict[str, list[tuple[int, dict[str, Any]]]]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was seen of one feature."""
+
+    cells: int = 0
+    informative: int = 0
+    differing: int = 0
+    values: set[Any] = field(default_factory=set)
+    example: Difference | None = None
+
+
+def verify(
+    plan: Plan,
+    history: History,
+    client: redis.Redis,
+    *,
+    cells: int = 1_000_000,
+    seed: int = 0,
+    most_rows: int = 20_000,
+    progress: Progress | None = None,
+) -> ParityReport:
+    """Compare both roads on at least so many cells. Everything is drawn from `seed`, so a difference can be met again.
+
+    The replay has a name of its own in the server, which is removed at the end; what serves is not touched.
+    Raises: InputError  when the sources hold no rows to ask about.
+    """
+    started = time.perf_counter()
+    random = Random(seed)
+    rows = _slices(plan, history, most_rows, random)
+    timed = [rows[state.scan.source] for state in plan.states if state.scan.event_at is not None]
+    low_us, high_us = usable_span(timed)
+    high_us = min(high_us, time.time_ns() // 1000)
+    wanted = -(-cells // (len(plan.outputs) * QUESTIONS_PER_INSTANT))
+    # the third leg can only ask after its cut, so the three together ask about 2.5 times
+    questions = Questions(plan, rows, random).draw(max(1, -(-wanted * 2 // 5) + ROUNDS), low_us, high_us)
+    if progress:
+        progress("offline", 0, len(LEGS) + 1)
+    sliced = History(history.root, rows=rows)
+    truth = answer_canonical(plan, asked_table(plan, questions), sliced)
+    offline = [
+        (truth.column(each.name).to_pylist(), truth.column(f"{each.name}__status").to_pylist()) for each in plan.outputs
+    ]
+    tallies = {output.name: _Tally() for output in plan.outputs}
+    for done, leg in enumerate(LEGS, start=1):
+        if progress:
+            progress(leg, done, len(LEGS) + 1)
+        for place, asked, vectors in _replay(leg, plan, rows, questions, client, Random(f"{seed} {leg}")):
+            for column, output in enumerate(plan.outputs):
+                for i, row in enumerate(asked.inputs):
+                    online = (vectors.values[i][column], vectors.statuses[i][column])
+                    flat = place * QUESTIONS_PER_INSTANT + i
+                    there: tuple[Value, Any] = (offline[column][0][flat], offline[column][1][flat])
+                    _compare(tallies[output.name], output, leg, asked.as_of_us, row, plan, online, there)
+    if progress:
+        progress("done", len(LEGS) + 1, len(LEGS) + 1)
+    counts = {source: table.num_rows for source, table in rows.items()}
+    features = tuple(_parity(output, tallies[output.name]) for output in plan.outputs)
+    return ParityReport(plan.name, plan.version, LEGS, counts, features, time.perf_counter() - started)
+
+
+def _slices(plan: Plan, history: History, most: int, random: Random) -> dict[str, pa.Table]:
+    """The rows to replay, for each source: all of a static one, else as many as fit, from one stretch of time for all sources."""
+    whole = {}
+    for state in plan.states:
+        if state.scan.source not in whole:
+            whole[state.scan.source] = usable_rows(canonical_rows(state, history))
+    timed = {state.scan.source: whole[state.scan.source] for state in plan.states if state.scan.event_at is not None}
+    if not any(table.num_rows for table in timed.values()):
+        raise InputError(f"the sources of `{plan.name}` hold no usable rows", fix="give them data, or ingest some")
+    densest = max(timed.values(), key=lambda table: table.num_rows)
+    last = random.randrange(min(most, densest.num_rows) - 1, densest.num_rows)
+    end_us = densest.column("visible_at_us")[last].as_py()
+    for source, table in timed.items():
+        until = table.filter(pc.less_equal(table.column("visible_at_us"), pa.scalar(end_us)))
+        whole[source] = until.slice(max(0, until.num_rows - most))
+    return whole
+
+
+def _replay(
+    leg: str, plan: Plan, rows: dict[str, pa.Table], questions: list[Asked], client: redis.Redis, random: Random
+) -> Iterator[tuple[int, Asked, Any]]:
+    """Build the state in one way, and look up what can be asked on the way."""
+    project = f"verify-{secrets.token_hex(6)}"
+    store, road = StateStore(client, project), LookupRoad(client, project)
+    dtypes = {given.name: given.dtype for given in plan.inputs}
+    arrivals = _arrivals(plan, rows, random)
+    cut_us = {"ingest": None, "materialize": 2**62, LEGS[2]: questions[len(questions) * 2 // 5].as_of_us}[leg]
+    try:
+        built = {}
+        for state in plan.states:
+            taken = [] if cut_us is None else [row for arrived, row in arrivals[state.scan.source] if arrived < cut_us]
+            # a cut leaves out what no later question can see, as `materialize` does; without a cut all instants are asked
+            longest = _longest_us(plan, state) if leg == LEGS[2] else None
+            built[state.id] = _materialized(state, taken, rows[state.scan.source].schema, store, cut_us or 0, longest)
+        store.publish(built)
+        pending = {
+            source: [each for each in found if cut_us is None or each[0] >= cut_us]
+            for source, found in arrivals.items()
+        }
+        askable = [
+            (place, asked) for place, asked in enumerate(questions) if leg != LEGS[2] or asked.as_of_us > (cut_us or 0)
+        ]
+        step = max(1, len(askable) // ROUNDS)
+        for start in range(0, len(askable), step):
+            chunk = askable[start : start + step]
+            if leg != "materialize":
+                _ingest_until(chunk[-1][1].as_of_us, plan, pending, store, built, random)
+            for place, asked in chunk:
+                inputs = [
+                    {name: python_value(row[name], dtype) for name, dtype in dtypes.items()} for row in asked.inputs
+                ]
+                yield place, asked, road.lookup(plan, inputs, asked.as_of_us)
+    finally:
+        store.drop_project()
+
+
+def _arrivals(plan: Plan, rows: dict[str, pa.Table], random: Random) -> Arrivals:
+    """Every row with the instant at which it comes in: never after it becomes visible, often long before; some come twice."""
+    found: Arrivals = {}
+    for state in plan.states:
+        source = state.scan.source
+        if source in found:
+            continue
+        arrivals = []
+        for row in rows[source].to_pylist():
+            visible_us = row["visible_at_us"]
+            arrivals.append((visible_us - int(random.choice((0, 0, random.expovariate(1 / DAY_US)))), row))
+            if state.scan.row_id is not None and random.random() < 0.03:
+                arrivals.append((visible_us + int(random.expovariate(1 / DAY_US)), row))
+        found[source] = sorted(arrivals, key=lambda arrival: arrival[0])
+    return found
+
+
+def _materialized(
+    state: State,
+    rows: list[dict[str, Any]],
+    schema: pa.Schema,
+    store: StateStore,
+    clock_us: int,
+    longest_us: int | None,
+) -> Pointer:
+    history = History(root=_NOWHERE, rows={state.scan.source: pa.Table.from_pylist(rows, schema=schema)})
+    with state_rows(state, history, clock_us, longest_us) as batches:
+        generation, keys, kept = store.build(state, batches.batches)
+    return Pointer(generation, 0, 0, "verify", longest_us, keys, kept)
+
+
+def _ingest_until(
+    at_us: int, plan: Plan, pending: Arrivals, store: StateStore, built: dict[str, Pointer], random: Random
+) -> None:
+    """Apply what has come in by an instant, shuffled, in batches of random size, through the log's own encoding."""
+    due: dict[str, list[dict[str, Any]]] = {}
+    for source, arrivals in pending.items():
+        ready = [row for arrived, row in arrivals if arrived < at_us]
+        pending[source] = arrivals[len(ready) :]
+        random.shuffle(ready)
+        due[source] = ready
+    for state in plan.states:
+        kept, names = derive(state), [column.name for column in state.scan.columns]
+        prepared = []
+        for row in due[state.scan.source]:
+            values = decode(encode({name: row[name] for name in names}), state.scan)
+            key = tuple(values[name] for name in state.key)
+            prepared.append(
+                (key, kept(values, row["event_at_us"], row["known_at_us"], row["row_id"], row["fingerprint"]))
+            )
+        while prepared:
+            size = random.choice((1, 7, 100, len(prepared)))
+            store.apply(state, built[state.id].generation, prepared[:size])
+            prepared = prepared[size:]
+
+
+def _compare(
+    tally: _Tally,
+    output: Output,
+    leg: str,
+    at_us: int,
+    inputs: dict[str, Value],
+    plan: Plan,
+    online: tuple[Value, int],
+    offline: tuple[Value, Any],
+) -> None:
+    value = tuple(online[0]) if isinstance(online[0], list) else online[0]
+    tally.cells += 1
+    tally.informative += bool(value)
+    tally.values.add(value)
+    if same_bits(online[0], offline[0]) and online[1] == offline[1]:
+        return
+    tally.differing += 1
+    if tally.example is None:
+        dtypes = {given.name: given.dtype for given in plan.inputs}
+        shown = {name: str(python_value(value, dtypes[name])) for name, value in inputs.items()}
+        tally.example = Difference(leg, shown, instant_text(at_us), _shown(output, online), _shown(output, offline))
+
+
+def _shown(output: Output, cell: tuple[Value, int]) -> str:
+    value, status = cell
+    return f"{python_value(value, output.dtype)!r} ({STATUS_NAMES[status]})"
+
+
+def _parity(output: Output, tally: _Tally) -> FeatureParity:
+    return FeatureParity(
+        output.name,
+        str(output.dtype),
+        tally.cells,
+        tally.informative,
+        len(tally.values - {None}),
+        tally.differing,
+        tally.example,
+    )
+
+
+def _longest_us(plan: Plan, state: State) -> int | None:
+    lengths = [span.length_us for view in plan.views if view.state == state for span in view.spans]
+    return None if None in lengths else max((length for length in lengths if length is not None), default=None)

@@ -1,0 +1,52 @@
+"""Feature sets: what a model is trained on and served with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from featurestore.define.view import FeatureView
+from featurestore.errors import DuplicateName, InvalidDefinition
+from featurestore.expr.fluent import Expr, Group
+from featurestore.expr.nodes import FeatureRef
+
+Member = type[FeatureView] | Expr[Any] | Group[Any]
+
+
+class FeatureSet:
+    """Views and single features under one name, in order: `FeatureSet("arrival_delay", PlaneHistory, DestWeather.visibility)`."""
+
+    def __init__(self, name: str, *members: Member, doc: str = "") -> None:
+        if not (isinstance(name, str) and name.isidentifier()):
+            raise InvalidDefinition(
+                f"{name!r:.60} is no name for a feature set", fix='write snake_case: FeatureSet("arrival_delay", ...)'
+            )
+        if not members:
+            raise InvalidDefinition(f"the feature set `{name}` is empty", fix="give it views or features")
+        self.name, self.doc = name, doc
+        self.features: tuple[FeatureRef, ...] = tuple(node for member in members for node in _references(name, member))
+        seen = set()
+        for node in self.features:
+            if node in seen:
+                raise DuplicateName(
+                    f"the feature set `{name}` lists `{node.view}.{node.name}` twice", fix="list it once"
+                )
+            seen.add(node)
+
+    def __repr__(self) -> str:
+        return f"FeatureSet({self.name!r}, {len(self.features)} features)"
+
+
+def _references(name: str, member: Member) -> list[FeatureRef]:
+    if isinstance(member, type) and issubclass(member, FeatureView) and member is not FeatureView:
+        return [
+            FeatureRef(member.__name__, spec.name, spec.node.dtype, member.__spec__)
+            for spec in member.__spec__.features
+        ]
+    if isinstance(member, Group):
+        return [reference for each in member.members.values() for reference in _references(name, each)]
+    if isinstance(member, Expr) and isinstance(member.node, FeatureRef):
+        return [member.node]
+    raise InvalidDefinition(
+        f"`{member!r:.60}` of the feature set `{name}` is neither a view nor a feature",
+        fix="give a view (`PlaneHistory`) or a feature of one (`PlaneHistory.last_delay`)",
+    )

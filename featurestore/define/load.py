@@ -1,0 +1,204 @@
+"""Import a folder of definitions and report everything that is wrong with it at once. Nothing else is opened."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from featurestore.define.entity import Entity, Request
+from featurestore.define.feature_set import FeatureSet
+from featurestore.define.places import attribute_at, repeated_names, short_path
+from featurestore.define.source import Source
+from featurestore.define.view import FeatureView
+from featurestore.errors import (
+    ConfigError,
+    DefinitionCycle,
+    DefinitionError,
+    DefinitionErrors,
+    DuplicateName,
+    InvalidDefinition,
+    UnknownColumn,
+    UnknownFeature,
+    did_you_mean,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Definitions:
+    """What a folder of definitions defines, by name."""
+
+    entities: dict[str, type[Entity]] = field(default_factory=dict)
+    sources: dict[str, type[Source]] = field(default_factory=dict)
+    requests: dict[str, type[Request]] = field(default_factory=dict)
+    views: dict[str, type[FeatureView]] = field(default_factory=dict)
+    feature_sets: dict[str, FeatureSet] = field(default_factory=dict)
+
+    def feature_set(self, name: str) -> FeatureSet:
+        """The feature set of that name. Raises: UnknownFeature."""
+        return self._named(self.feature_sets, name, "feature set")
+
+    def source(self, name: str) -> type[Source]:
+        """The source of that name. Raises: UnknownFeature."""
+        return self._named(self.sources, name, "source")
+
+    def _named(self, known: dict[str, T], name: str, kind: str) -> T:
+        if name not in known:
+            raise UnknownFeature(
+                f"there is no {kind} `{name}`",
+                has=list(known),
+                fix=did_you_mean(name, list(known), f"define a {kind} of that name"),
+            )
+        return known[name]
+
+
+def load_definitions(root: Path, folder: str) -> Definitions:
+    """Import every module of `root/folder` and collect what they define.
+
+    Raises: ConfigError       when the folder is missing or empty.
+            DefinitionErrors  with the first error of each file and every name that is defined twice.
+    """
+    files = sorted(path for path in (root / folder).glob("**/*.py") if path.name != "__init__.py")
+    if not files:
+        raise ConfigError(
+            f"there are no definitions in `{short_path(str(root / folder))}`",
+            where="featurestore.toml, `definitions`",
+            fix="run `featurestore init`, or write a Python file there",
+        )
+    _forget_other_projects(root, folder)
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    importlib.invalidate_caches()
+    errors: list[DefinitionError] = []
+    modules = []
+    for path in files:
+        name = ".".join(path.relative_to(root).with_suffix("").parts)
+        for attribute, first, second in repeated_names(str(path)):
+            where = f"{short_path(str(path))}:{second}"
+            errors.append(
+                DuplicateName(
+                    f"`{attribute}` is defined twice in one file",
+                    where=where,
+                    has=f"the first on line {first}",
+                    fix="rename one",
+                )
+            )
+        try:
+            modules.append(importlib.import_module(name))
+        except Exception as error:  # whatever a definition file raises is reported with its place
+            errors.append(_located(error, root / folder))
+    found = _collect(modules, errors)
+    if errors:
+        raise errors[0] if len(errors) == 1 else DefinitionErrors(_distinct(errors))
+    return found
+
+
+def _forget_other_projects(root: Path, folder: str) -> None:
+    package = folder.replace("/", ".")
+    for name, module in list(sys.modules.items()):
+        if name == package or name.startswith(f"{package}."):
+            file = getattr(module, "__file__", None)
+            if file is None or not Path(file).is_relative_to(root):
+                del sys.modules[name]
+
+
+def _collect(modules: Iterable[ModuleType], errors: list[DefinitionError]) -> Definitions:
+    found = Definitions()
+    tables: list[tuple[type, dict[str, Any]]] = [
+        (Entity, found.entities),
+        (Source, found.sources),
+        (Request, found.requests),
+        (FeatureView, found.views),
+    ]
+    home: dict[tuple[str, str], str] = {}
+
+    def add(table: dict[str, Any], kind: str, name: str, value: object, module: ModuleType) -> None:
+        if table.get(name, value) is not value:
+            where = short_path(str(module.__file__))
+            errors.append(
+                DuplicateName(
+                    f"there are two definitions of the {kind} `{name}`",
+                    where=where,
+                    has=[home[kind, name], where],
+                    fix="rename one",
+                )
+            )
+        table.setdefault(name, value)
+        home.setdefault((kind, name), short_path(str(module.__file__)))
+
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, FeatureSet):
+                add(found.feature_sets, "feature set", value.name, value, module)
+            elif isinstance(value, type) and value.__module__ == module.__name__:
+                for kind, table in tables:
+                    if issubclass(value, kind):
+                        add(table, kind.__name__.lower(), value.__name__, value, module)
+    return found
+
+
+def _located(error: Exception, folder: Path) -> DefinitionError:
+    """Any exception of a definition file as a four-part error that names the file and line."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)
+    ]
+    file, line = (
+        (frames[-1].filename, frames[-1].lineno)
+        if frames
+        else (getattr(error, "filename", None) or str(folder), getattr(error, "lineno", None))
+    )
+    where = f"{short_path(file)}{f':{line}' if line else ''}"
+    attribute = attribute_at(file, line) if line and file.endswith(".py") else None
+    if attribute:
+        where += f", `{attribute}`"
+    if isinstance(error, DefinitionError):
+        if error.where is None or ".py" not in error.where:
+            error.where = where if error.where is None else f"{where}: {error.where}"
+        return error
+    if isinstance(error, AttributeError) and isinstance(error.obj, type):
+        return _unknown_attribute(error.obj, str(error.name), where)
+    if isinstance(error, ImportError) and "partially initialized" in str(error):
+        chain = list(dict.fromkeys(short_path(frame.filename) for frame in frames))
+        return DefinitionCycle(
+            f"these definitions need each other: {' -> '.join([*chain, chain[0]]) if chain else error}",
+            where=where,
+            fix="move what both need into a file of its own",
+        )
+    if isinstance(error, NameError):
+        return InvalidDefinition(
+            f"the name `{error.name}` is not defined", where=where, fix="define it above, or import it"
+        )
+    return InvalidDefinition(f"{type(error).__name__}: {error}", where=where, fix="mend the Python error")
+
+
+def _unknown_attribute(owner: type, name: str, where: str) -> DefinitionError:
+    if issubclass(owner, FeatureView) and hasattr(owner, "__spec__"):
+        known = list(dict.fromkeys(spec.attribute for spec in owner.__spec__.features))
+        return UnknownFeature(
+            f"`{owner.__name__}` has no feature `{name}`",
+            where=where,
+            has=known,
+            fix=did_you_mean(name, known, "write one of these"),
+        )
+    columns = [
+        spec.name
+        for spec in (owner.__spec__.columns if issubclass(owner, Source) else getattr(owner, "__columns__", ()))
+    ]
+    return UnknownColumn(
+        f"`{owner.__name__}` has no column `{name}`",
+        where=where,
+        has=columns,
+        fix=did_you_mean(name, columns, "write one of these"),
+    )
+
+
+def _distinct(errors: list[DefinitionError]) -> list[DefinitionError]:
+    """One error a cause: a file that fails because another failed to import repeats that one's message."""
+    return list({str(error): error for error in errors}.values())

@@ -1,0 +1,113 @@
+"""Nodes from typed parts: every node that is made has been checked against its table row, so an expression that exists has a type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from featurestore.errors import InvalidDefinition, TypeMismatch
+from featurestore.expr.nodes import Aggregate, Call, ColumnRef, FeatureRef, Literal, Node, RequestRef, walk
+from featurestore.expr.printing import text_of
+from featurestore.semantics.aggregates import AGGREGATES, aggregate_row
+from featurestore.semantics.dtypes import BOOL, FLOAT64, INT64, canonical, dtype_of
+from featurestore.semantics.scalars import SCALAR_ROWS, scalar_row
+from featurestore.semantics.windows import Span
+
+
+def literal(value: object) -> Literal:
+    """A constant of the type that its Python type names."""
+    dtype = dtype_of(value)
+    if dtype is None:
+        raise TypeMismatch(
+            f"{value!r:.60} cannot stand in an expression",
+            has=["bool", "int", "float", "str", "datetime", "date"],
+            fix="write a constant of one of these types",
+        )
+    return Literal(canonical(value, dtype), dtype)
+
+
+def call(name: str, *arguments: Node, parameter: str = "") -> Call:
+    """A function call; int64 beside float64 is cast to float64 where the function wants one type.
+
+    Raises: TypeMismatch  when no row of the table takes these types.
+    """
+    for given in (arguments, _widened(arguments)):
+        found = scalar_row(name, tuple(argument.dtype for argument in given))
+        if found:
+            return Call(name, given, found[1], parameter)
+    rows = [row for row in SCALAR_ROWS if row.name == name]
+    shown = rows[0].symbol or name
+    types = " and ".join(str(argument.dtype) for argument in arguments)
+    raise TypeMismatch(
+        f"`{shown}` does not take {types}",
+        where=f"the expression {_joined(shown, arguments, bool(rows[0].symbol))}",
+        has=[f"{text_of(argument)}: {argument.dtype}" for argument in arguments],
+        fix="give it values of one type that it takes; cast with `.to_int()` or `.to_float()`",
+    )
+
+
+def aggregate(name: str, of: Node | None, where: Node | None, span: Span, n: int = 0) -> Aggregate:
+    """An aggregate over a source's rows.
+
+    Raises: TypeMismatch       when the aggregate does not take the input's type, or `where` is no condition.
+            InvalidDefinition  when aggregates nest, or input and condition come from two sources.
+    """
+    inputs = [node for node in (of, where) if node is not None]
+    for node in (each for top in inputs for each in walk(top)):
+        if isinstance(node, (Aggregate, FeatureRef)):
+            raise InvalidDefinition(
+                f"`{name}` is given `{text_of(node)}`, which is an aggregate already",
+                fix="aggregate a column of the source; combine aggregates in an expression",
+            )
+        if isinstance(node, RequestRef):
+            raise InvalidDefinition(
+                f"`{name}` is given `{text_of(node)}`, which is known only when the question comes",
+                fix="use the request in an expression over aggregates",
+            )
+    sources = sorted({node.source for top in inputs for node in walk(top) if isinstance(node, ColumnRef)})
+    if len(sources) > 1:
+        raise InvalidDefinition(
+            f"`{name}` reads columns of two sources", has=sources, fix="take input and `where=` from one source"
+        )
+    if of is not None and not sources:
+        raise InvalidDefinition(f"`{name}` reads no column of a source", has=text_of(of), fix="aggregate a column")
+    if where is not None and where.dtype != BOOL:
+        raise TypeMismatch(
+            f"`where=` of `{name}` takes a condition, not {where.dtype}",
+            has=text_of(where),
+            fix="compare it: `column > 0`",
+        )
+    row = aggregate_row(name, of.dtype if of is not None else None)
+    if row is None:
+        takes = [str(dtype) for each in AGGREGATES if each.name == name for dtype in each.takes]
+        assert of is not None
+        raise TypeMismatch(
+            f"`{name}` does not take {of.dtype}",
+            where=f"`{text_of(of)}.{name}(...)`",
+            has=takes,
+            fix=f"aggregate a column of type {' or '.join(takes[:2])}, or use `count` or `last`",
+        )
+    result = row.gives(of.dtype) if of is not None else INT64
+    return Aggregate(name, of, where, span, result, sources[0] if sources else "", n)
+
+
+def conjunction(left: Node | None, right: Node) -> Node:
+    """Both conditions, where the first may be absent."""
+    return right if left is None else call("and", left, right)
+
+
+def _widened(arguments: Sequence[Node]) -> tuple[Node, ...]:
+    """The arguments with every int64 as float64, which division and roots want whatever comes in."""
+    return tuple(_as_float(argument) for argument in arguments)
+
+
+def _as_float(node: Node) -> Node:
+    if node.dtype != INT64:
+        return node
+    if isinstance(node, Literal) and abs(node.value) <= 2**53:
+        return Literal(float(node.value), FLOAT64)
+    return Call("to_float", (node,), FLOAT64)
+
+
+def _joined(shown: str, arguments: Sequence[Node], infix: bool) -> str:
+    texts = [text_of(argument) for argument in arguments]
+    return f"`{f' {shown} '.join(texts)}`" if infix and len(texts) > 1 else f"`{shown}({', '.join(texts)})`"

@@ -1,0 +1,1 @@
+"""Plan to SQL to dataset, on DuckDB."""

@@ -1,0 +1,74 @@
+"""A DuckDB that can read the declared sources and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+from featurestore.semantics.exact import MACROS
+from featurestore.semantics.zones import local_offsets, offsets
+
+
+def connect(
+    folders: Iterable[Path], *, threads: int | None = None, memory_limit: str | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A new in-memory database that may open files below `folders` only, load no extension, and knows the macros of the semantics."""
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET python_enable_replacements = false")
+    if threads is not None:
+        connection.execute(f"SET threads = {int(threads)}")
+    if memory_limit is not None:
+        connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+    allowed = ", ".join(literal(f"{folder.resolve()}/") for folder in sorted(set(folders)))
+    connection.execute(f"SET allowed_directories = [{allowed}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    for head, body in MACROS.items():
+        connection.execute(f"CREATE TEMP MACRO {head} AS {body}")
+    return connection
+
+
+def define_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
+    """Make the macros `offset_macro(zone)` and `local_offset_macro(zone)` known to a connection."""
+    for name, (instants, known) in (
+        (offset_macro(zone), offsets(zone)),
+        (local_offset_macro(zone), local_offsets(zone)),
+    ):
+        connection.execute(f"CREATE OR REPLACE TEMP MACRO {name}(x) AS {_search(instants, known)}")
+
+
+def offset_macro(zone: str) -> str:
+    """The macro that gives a zone's offset at an instant, in microseconds."""
+    return f"fs_offset_{_plain(zone)}"
+
+
+def local_offset_macro(zone: str) -> str:
+    """The macro that gives a zone's offset at a local time, null where the clocks jumped over it."""
+    return f"fs_local_offset_{_plain(zone)}"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL: always quoted, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as a SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _plain(zone: str) -> str:
+    return "".join(letter if letter.isalnum() else {"+": "_plus_", "-": "_minus_"}.get(letter, "_") for letter in zone)
+
+
+def _search(instants: tuple[int, ...], known: tuple[int | None, ...]) -> str:
+    """The offset by halving: nested choices, since a table of zones joined to every row would cost more."""
+    if not instants:
+        return "NULL" if known[0] is None else f"{known[0]}::BIGINT"
+    middle = len(instants) // 2
+    before = _search(instants[:middle], known[: middle + 1])
+    after = _search(instants[middle + 1 :], known[middle + 1 :])
+    return f"CASE WHEN x < {instants[middle]} THEN {before} ELSE {after} END"

@@ -1,0 +1,113 @@
+"""Expressions to DuckDB text: the value of a node, and its status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from featurestore.expr.nodes import (
+    Aggregate,
+    Call,
+    ColumnRef,
+    Default,
+    FeatureRef,
+    Literal,
+    Node,
+    RequestRef,
+    inputs_of,
+)
+from featurestore.offline.connection import literal, offset_macro
+from featurestore.semantics.dtypes import DType, Value
+from featurestore.semantics.scalars import scalar_row
+from featurestore.semantics.statuses import NULL, OK, OVERFLOW
+
+Leaf = ColumnRef | RequestRef | FeatureRef | Aggregate
+
+
+class SqlExpressions:
+    """Text for nodes whose leaves (columns, request values, features, aggregates) another part of the SELECT provides."""
+
+    def __init__(self, value_of: Callable[[Leaf], str], status_of: Callable[[Leaf], str] | None = None) -> None:
+        self._value_of, self._status_of = value_of, status_of
+
+    def value(self, node: Node) -> str:
+        """The node's canonical value."""
+        match node:
+            case Literal():
+                return sql_literal(node.value, node.dtype)
+            case ColumnRef() | RequestRef() | FeatureRef() | Aggregate():
+                return self._value_of(node)
+            case Call():
+                arguments = [self.value(argument) for argument in node.arguments]
+                found = scalar_row(node.function, tuple(argument.dtype for argument in node.arguments))
+                assert found is not None, "a call node was checked when it was made"
+                text = found[0].sql.replace("{*}", ", ".join(arguments))
+                return text.format(*arguments, p=offset_macro(node.parameter) if node.parameter else "")
+            case Default():
+                inner, default = self.value(node.input), sql_literal(node.value, node.dtype)
+                return f"CASE WHEN {inner} IS NULL AND {self.status(node.input)} <> {OVERFLOW} THEN {default} ELSE {inner} END"
+            case _:
+                assert_never(node)
+
+    def status(self, node: Node) -> str:
+        """The node's status (R14) as 0 ok, 1 null, 2 not_found, 3 overflow."""
+        match node:
+            case Literal():
+                return str(OK)
+            case ColumnRef() | RequestRef() | FeatureRef() | Aggregate():
+                assert self._status_of is not None, "rows have values, not statuses"
+                return self._status_of(node)
+            case Call():
+                worst = ", ".join(dict.fromkeys([str(NULL), *(self.status(each) for each in inputs_of(node))]))
+                return f"CASE WHEN {self.value(node)} IS NOT NULL THEN {OK} ELSE greatest({worst}) END"
+            case Default():
+                return self.status(node.input)
+            case _:
+                assert_never(node)
+
+
+def sql_type(dtype: DType) -> str:
+    """The DuckDB type that holds canonical values of a type."""
+    match dtype.kind:
+        case "bool":
+            return "BOOLEAN"
+        case "int64" | "timestamp":
+            return "BIGINT"
+        case "date":
+            return "INTEGER"
+        case "float64":
+            return "DOUBLE"
+        case "string":
+            return "VARCHAR"
+        case "list":
+            assert dtype.item is not None
+            return f"{sql_type(dtype.item)}[]"
+        case _:
+            assert_never(dtype.kind)
+
+
+def sql_literal(value: Value, dtype: DType) -> str:
+    """A canonical value as DuckDB text, cast: a bare decimal would be a DECIMAL."""
+    if value is None:
+        return f"CAST(NULL AS {sql_type(dtype)})"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, str):
+        parts = value.split("\0")  # DuckDB's parser ends a statement at a NUL
+        return "(" + " || chr(0) || ".join(literal(part) for part in parts) + ")" if len(parts) > 1 else literal(value)
+    return f"CAST('{value!r}' AS {sql_type(dtype)})"
+
+
+def presented(text: str, dtype: DType) -> str:
+    """A canonical value as users see it: timestamps and dates as such."""
+    match dtype.kind:
+        case "timestamp":
+            return f"make_timestamptz({text})"
+        case "date":
+            return f"(DATE '1970-01-01' + {text})"
+        case "list":
+            assert dtype.item is not None
+            inner = presented("e", dtype.item)
+            return text if inner == "e" else f"list_transform({text}, lambda e: {inner})"
+        case _:
+            return text

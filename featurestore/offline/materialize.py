@@ -1,0 +1,79 @@
+"""The left half of a plan over all history: rows in the order of their keys, for the online store to build its trees from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from featurestore.offline.connection import connect, define_zone, quoted
+from featurestore.offline.scan import History, scan_sql
+from featurestore.offline.states import key_names, state_sql, zones_of
+from featurestore.plan.nodes import State
+
+RETAINED_US = 86_400_000_000
+"""Beyond the longest window, a key keeps rows this much older, so that an instant a little before its newest row can still be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateRows:
+    """A state's rows in the order of their keys, with what was set aside on the way (R16)."""
+
+    batches: pa.RecordBatchReader
+    rows_in: int
+    unkeyed: int
+    quarantined: int
+    facts: int
+
+
+@contextmanager
+def state_rows(state: State, history: History, clock_us: int, longest_us: int | None) -> Iterator[StateRows]:
+    """The rows of a state, and what no window of `longest_us` can see any more left out (R12).
+
+    What a window can still see is judged by the key's own progress: its greatest `visible_at` that the store's clock has reached.
+    """
+    connection = connect(history.folders(state.scan) or [history.root])
+    try:
+        for zone in sorted(zones_of((*state.inputs, *state.filters))):
+            define_zone(connection, zone)
+        scan = scan_sql(connection, state.scan, history)
+        connection.execute(f"CREATE TEMP TABLE source_rows AS {scan}")
+        keyed = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in state.key)
+        counted = connection.execute(
+            f"SELECT count(*), count(*) FILTER (WHERE usable AND NOT ({keyed})), count(*) FILTER (WHERE NOT usable) FROM source_rows"
+        ).fetchall()[0]
+        connection.execute(f"CREATE TEMP TABLE facts AS {state_sql(state, 'source_rows')}")
+        facts = connection.execute("SELECT count(*) FROM facts").fetchall()[0]
+        reader = connection.sql(_ordered(state, clock_us, longest_us)).to_arrow_reader(50_000)
+        yield StateRows(reader, *counted, *facts)
+    finally:
+        connection.close()
+
+
+def canonical_rows(source_state: State, history: History) -> pa.Table:
+    """All rows of a state's source as a scan gives them, for `verify` to replay."""
+    connection = connect(history.folders(source_state.scan) or [history.root])
+    try:
+        rows: pa.Table = connection.sql(scan_sql(connection, source_state.scan, history)).to_arrow_table()
+        return rows
+    finally:
+        connection.close()
+
+
+def _ordered(state: State, clock_us: int, longest_us: int | None) -> str:
+    keys = ", ".join(key_names(state))
+    bits = " + ".join(f"(CAST(w{place} AS BIGINT) << {place})" for place in range(len(state.filters))) or "0"
+    values = "".join(f", v{place}" for place in range(len(state.inputs)))
+    over = f"OVER (PARTITION BY {keys})"
+    horizon = "CAST(NULL AS BIGINT)"
+    if longest_us is not None:
+        horizon = f"max(visible_at_us) FILTER (WHERE visible_at_us <= {clock_us}) {over} - {longest_us + RETAINED_US}"
+    return (
+        f"SELECT {keys}, event_at_us, known_at_us, order_by, row_id, fingerprint, {bits} AS bits{values},\n"
+        f"  min(visible_at_us) {over} AS seen_us, {horizon} AS horizon_us\nFROM facts\n"
+        # the newest row stays whatever its age: the key has been seen, which its statuses must go on to say
+        f"QUALIFY horizon_us IS NULL OR event_at_us >= horizon_us OR row_number() OVER (PARTITION BY {keys} ORDER BY event_at_us DESC) = 1\n"
+        f"ORDER BY {keys}, event_at_us"
+    )

@@ -1,0 +1,191 @@
+"""A plan as one SELECT that reads from top to bottom: a named, commented CTE for each of its nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from featurestore.expr.nodes import Aggregate, FeatureRef, RequestRef
+from featurestore.expr.printing import text_of
+from featurestore.offline.connection import quoted
+from featurestore.offline.expressions import Leaf, SqlExpressions, presented
+from featurestore.offline.states import collected, key_names, lanes_sql, state_sql
+from featurestore.plan.nodes import Answer, FoldUse, Plan, State, View
+from featurestore.semantics.aggregates import aggregate_row
+from featurestore.semantics.statuses import NOT_FOUND, NULL, OK, OVERFLOW
+from featurestore.semantics.windows import Span
+
+BUCKETS_PER_WINDOW = 4
+"""A window is joined through this many buckets of time, plus one: fewer make rows meet questions in vain, more copy the questions."""
+
+
+@dataclass(slots=True)
+class _Select:
+    """The CTEs so far, in order."""
+
+    parts: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, name: str, comment: str, body: str) -> str:
+        self.parts.append((name, comment, body))
+        return quoted(name)
+
+    def text(self, final: str) -> str:
+        ctes = [f"  -- {comment}\n  {quoted(name)} AS (\n    {body}\n  )" for name, comment, body in self.parts]
+        return "WITH\n" + ",\n\n".join(ctes) + f"\n\n{final}"
+
+
+def select_sql(plan: Plan, scans: dict[str, str], *, statuses: bool = False, canonical: bool = False) -> str:
+    """The whole plan over a table `asked` (`spine_row`, `as_of_us`, `i_<input>`), one row out for each row in, in its order.
+
+    `scans` holds the SELECT of each source. With `statuses`, every feature is followed by `<feature>__status`; with `canonical`, values
+    stay as the product computes them.
+    """
+    select = _Select()
+    for source, body in scans.items():
+        select.add(_cte(source, "rows"), f"{source}: history and log", body)
+    lanes = {state.id: _state_ctes(select, state, plan) for state in plan.states}
+    for view in plan.views:
+        _view_ctes(select, view, lanes)
+    columns = ["asked.spine_row"]
+    for output in plan.outputs:
+        place = f"{quoted(_cte(output.view))}.{{}}_{output.feature}"
+        value = place.format("f") if canonical else presented(place.format("f"), output.dtype)
+        columns.append(f"{value} AS {quoted(output.name)}")
+        if statuses:
+            columns.append(f"CAST({place.format('s')} AS UTINYINT) AS {quoted(f'{output.name}__status')}")
+    used = dict.fromkeys(_cte(output.view) for output in plan.outputs)
+    joins = "".join(f"\nJOIN {quoted(name)} USING (spine_row)" for name in used)
+    return select.text(f"SELECT\n  {f',{chr(10)}  '.join(columns)}\nFROM asked{joins}\nORDER BY asked.spine_row")
+
+
+def _state_ctes(select: _Select, state: State, plan: Plan) -> str:
+    rows = quoted(_cte(state.scan.source, "rows"))
+    uses = {state.folds[answer.fold]: None for view in plan.views if view.state == state for answer in view.answers}
+    facts = select.add(
+        state.id, f"{state.scan.source} by {', '.join(state.key)}: what each row brings", state_sql(state, rows)
+    )
+    return select.add(
+        f"{state.id}.lanes", "exact parts of the values, places in the order of rows", lanes_sql(state, facts, uses)
+    )
+
+
+def _view_ctes(select: _Select, view: View, lanes: dict[str, str]) -> None:
+    answers: dict[Aggregate, str] = {}
+    source = "asked"
+    joins: list[str] = []
+    extra: list[str] = []
+    if view.state is not None:
+        rows, keys = lanes[view.state.id], key_names(view.state)
+        places = ", ".join(f"i_{given} AS {key}" for given, key in zip(view.inputs, keys, strict=True))
+        present = " AND ".join(f"i_{given} IS NOT NULL" for given in view.inputs)
+        questions = select.add(
+            _cte(view.name, "questions"),
+            f"{view.name}: what is asked, once",
+            f"SELECT DISTINCT {places}, as_of_us FROM asked WHERE {present}",
+        )
+        seen = select.add(
+            _cte(view.name, "seen"),
+            "when each key was first visible",
+            f"SELECT {', '.join(keys)}, min(visible_at_us) AS first_visible_us FROM {rows} GROUP BY ALL",
+        )
+        joins.append(f"LEFT JOIN {seen} ON {_on(view, seen)}")
+        extra.append(f"coalesce({seen}.first_visible_us < asked.as_of_us, FALSE) AS found")
+        for span in view.spans:
+            folds = {answer.fold: view.state.folds[answer.fold] for answer in view.answers if answer.node.span == span}
+            cte = _span_cte(select, view, span, folds, rows, questions)
+            joins.append(f"LEFT JOIN {cte} ON {_on(view, cte)} AND {cte}.as_of_us = asked.as_of_us")
+        for i, answer in enumerate(view.answers):
+            answers[answer.node] = f"a{i}"
+            extra += _finish(view, answer, i)
+        source = select.add(
+            _cte(view.name, "answers"),
+            "aggregates, finished",
+            f"SELECT asked.*,\n      {f',{chr(10)}      '.join(extra)}\n    FROM asked\n    {chr(10).join(joins)}".replace(
+                "\nLEFT", "\n    LEFT"
+            ),
+        )
+    _features_cte(select, view, source, answers)
+
+
+def _span_cte(select: _Select, view: View, span: Span, folds: dict[int, FoldUse], rows: str, questions: str) -> str:
+    assert view.state is not None
+    name, keys = _cte(view.name, span.label), key_names(view.state)
+    q_keys = ", ".join(f"q.{key}" for key in keys)
+    if span.length_us is None:
+        over = f" OVER (PARTITION BY {', '.join(keys)} ORDER BY visible_at_us)"
+        running = ", ".join([*keys, "visible_at_us", *collected(folds.items(), over)])
+        # all rows of one instant of visibility carry the same totals, so it does not matter which of them the join takes
+        same = " AND ".join(f"r.{key} = q.{key}" for key in keys)
+        totals = ", ".join(f"r.{each.rsplit(' AS ', 1)[1]}" for each in collected(folds.items()))
+        body = (
+            f"SELECT {q_keys}, q.as_of_us, {totals}\n    FROM {questions} q\n    ASOF JOIN (SELECT {running} FROM {rows}) r\n"
+            f"      ON {same} AND q.as_of_us > r.visible_at_us"
+        )
+        return select.add(name, f"{view.name}: all history, as running totals in the order of visibility", body)
+    width = max(1, span.length_us // BUCKETS_PER_WINDOW)
+    low, high = (f"fs_floor_div(as_of_us - {back}, {width})" for back in (span.length_us, 1))
+    body = (
+        f"SELECT {q_keys}, q.as_of_us,\n      {f',{chr(10)}      '.join(collected(folds.items()))}\n"
+        f"    FROM (SELECT *, unnest(range({low}, {high} + 1)) AS bucket FROM {questions}) q\n"
+        f"    JOIN (SELECT *, fs_floor_div(event_at_us, {width}) AS bucket FROM {rows}) r\n"
+        f"      ON {' AND '.join(f'r.{key} = q.{key}' for key in keys)} AND r.bucket = q.bucket\n"
+        f"    WHERE r.event_at_us >= q.as_of_us - {span.length_us} AND r.visible_at_us < q.as_of_us\n    GROUP BY {q_keys}, q.as_of_us"
+    )
+    return select.add(
+        name, f"{view.name}: rows visible at the instant that happened in the {span.label} before it", body
+    )
+
+
+def _finish(view: View, answer: Answer, place: int) -> list[str]:
+    node = answer.node
+    row = aggregate_row(node.function, node.input.dtype if node.input else None)
+    assert row is not None, "an aggregate node was checked when it was made"
+    prefix = f"{quoted(_cte(view.name, node.span.label))}.f{answer.fold}"
+    value, overflow = row.sql.replace("{f}", prefix), row.sql_overflow.replace("{f}", prefix)
+    return [f"{value} AS a{place}", f"{overflow} AS a{place}_overflow"]
+
+
+def _features_cte(select: _Select, view: View, source: str, answers: dict[Aggregate, str]) -> None:
+    refers: dict[str, None] = {}
+
+    def value_of(leaf: Leaf) -> str:
+        match leaf:
+            case Aggregate():
+                return answers[leaf]
+            case RequestRef():
+                return f"i_{leaf.name}"
+            case FeatureRef():
+                refers[_cte(leaf.view)] = None
+                return f"{quoted(_cte(leaf.view))}.f_{leaf.name}"
+        raise AssertionError(f"{text_of(leaf)} is not known when a feature is computed")
+
+    def status_of(leaf: Leaf) -> str:
+        match leaf:
+            case Aggregate():
+                value = answers[leaf]
+                return f"CASE WHEN NOT found THEN {NOT_FOUND} WHEN {value}_overflow THEN {OVERFLOW} WHEN {value} IS NULL THEN {NULL} ELSE {OK} END"
+            case RequestRef():
+                return f"CASE WHEN i_{leaf.name} IS NULL THEN {NULL} ELSE {OK} END"
+            case FeatureRef():
+                return f"{quoted(_cte(leaf.view))}.s_{leaf.name}"
+        raise AssertionError(f"{text_of(leaf)} is not known when a feature is computed")
+
+    compiler = SqlExpressions(value_of, status_of)
+    columns = []
+    for feature in view.features:
+        columns.append(f"{compiler.value(feature.node)} AS f_{feature.name}")
+        columns.append(f"{compiler.status(feature.node)} AS s_{feature.name}")
+    joins = "".join(f"\n    JOIN {quoted(cte)} USING (spine_row)" for cte in refers)
+    body = f"SELECT spine_row,\n      {f',{chr(10)}      '.join(columns)}\n    FROM {source}{joins}"
+    select.add(_cte(view.name), f"{view.name}: features", body)
+
+
+def _cte(view: str, part: str = "features") -> str:
+    """Names of CTEs carry a dot and their part, so no two definitions can collide."""
+    return f"{view}.{part}"
+
+
+def _on(view: View, cte: str) -> str:
+    assert view.state is not None
+    return " AND ".join(
+        f"{cte}.{key} = asked.i_{given}" for given, key in zip(view.inputs, key_names(view.state), strict=True)
+    )

@@ -1,0 +1,127 @@
+"""The spine: the questions of a training set. Other columns pass through untouched, beside the features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore.errors import InputError, InvalidValue, MissingAsOf, MissingColumn, NaiveTime, did_you_mean
+from featurestore.offline.columns import NAIVE, canonical_column
+from featurestore.offline.connection import literal, quoted
+from featurestore.plan.nodes import Input, Plan
+from featurestore.semantics.dtypes import TIMESTAMP
+from featurestore.semantics.instants import EARLIEST_US, LATEST_US
+from featurestore.tables import arrow_table
+
+
+def spine_table(spine: object, root: Path, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """A spine as Arrow: from pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such files."""
+    if isinstance(spine, (str, Path)):
+        text = str(spine)
+        if isinstance(spine, str) and text.lstrip().lower().startswith(("select", "with", "from")):
+            try:
+                found: pa.Table = connection.sql(text).to_arrow_table()
+                return found
+            except duckdb.Error as error:
+                raise InputError(
+                    "the spine's SQL failed", where=text[:200], has=str(error).splitlines()[0], fix="mend the SQL"
+                ) from None
+        path = root / text
+        if not path.is_file():
+            raise InputError(
+                f"there is no spine file `{text}`", fix="give the path of a Parquet or CSV file, or a SELECT"
+            )
+        if path.suffix == ".csv":
+            return connection.sql(
+                f"SELECT * FROM read_csv('{str(path).replace(chr(39), chr(39) * 2)}')"
+            ).to_arrow_table()
+        return pq.read_table(path)
+    return arrow_table(spine, "the spine")
+
+
+def ask(connection: duckdb.DuckDBPyConnection, plan: Plan, spine: pa.Table, as_of: str) -> None:
+    """Create the table `asked` from a spine: `spine_row`, `as_of_us` and `i_<input>`, canonical and checked.
+
+    Raises: MissingAsOf, MissingColumn, NaiveTime, InvalidValue  naming the column, and the first row that does not fit.
+    """
+    names = spine.column_names
+    if as_of not in names:
+        raise MissingAsOf(
+            f"the spine has no column `{as_of}`",
+            where=f'dataset({plan.name}, spine, as_of="{as_of}")',
+            has=names,
+            fix=did_you_mean(as_of, names, "name the column that holds the instants with `as_of=`"),
+        )
+    missing = [given.name for given in plan.inputs if given.name not in names]
+    if missing:
+        raise MissingColumn(
+            f"the spine lacks {', '.join(f'`{name}`' for name in missing)}",
+            where=f"feature set `{plan.name}`",
+            has=names,
+            fix=did_you_mean(missing[0], names, "add the columns to the spine"),
+        )
+    numbered = spine.append_column("__spine_row", pa.array(range(spine.num_rows), pa.int64()))
+    connection.register("spine", numbered)
+    types = {str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE SELECT * FROM spine").fetchall()}
+    columns = [f"{_converted(Input(as_of, TIMESTAMP, False), types, plan)} AS as_of_us"]
+    columns += [f"{_converted(given, types, plan)} AS {quoted(f'i_{given.name}')}" for given in plan.inputs]
+    connection.execute(f"CREATE TEMP TABLE asked AS SELECT __spine_row AS spine_row, {', '.join(columns)} FROM spine")
+    _check_instants(connection, as_of)
+    for given in plan.inputs:
+        _check_values(connection, given, types[given.name])
+
+
+def _converted(given: Input, types: dict[str, str], plan: Plan) -> str:
+    stored = types[given.name]
+    if stored in ("NULL", '"NULL"'):
+        return f"CAST(NULL AS {'VARCHAR' if given.dtype.kind == 'string' else 'BIGINT' if given.dtype.kind != 'float64' else 'DOUBLE'})"
+    if given.dtype == TIMESTAMP and stored in NAIVE:
+        raise NaiveTime(
+            f"the times in the spine's `{given.name}` have no zone",
+            where=f"feature set `{plan.name}`",
+            has=stored,
+            fix='give them one: `frame["at"].dt.tz_localize("UTC")`',
+        )
+    text = (
+        None
+        if stored == "VARCHAR" and given.dtype.kind != "string"
+        else canonical_column(quoted(given.name), stored, given.dtype)
+    )
+    if text is None:
+        raise InvalidValue(
+            f"the spine's `{given.name}` must be {given.dtype}",
+            where=f"feature set `{plan.name}`",
+            has=f"{given.name}: {stored}",
+            fix="convert the column first",
+        )
+    return text
+
+
+def _check_instants(connection: duckdb.DuckDBPyConnection, as_of: str) -> None:
+    bad = connection.execute(
+        f"SELECT spine_row FROM asked WHERE as_of_us IS NULL OR as_of_us NOT BETWEEN {EARLIEST_US} AND {LATEST_US} ORDER BY 1 LIMIT 1"
+    ).fetchall()
+    if bad:
+        raise MissingAsOf(
+            f"row {bad[0][0]} of the spine has no usable instant in `{as_of}`",
+            fix="give each row an instant, or leave the row out",
+        )
+
+
+def _check_values(connection: duckdb.DuckDBPyConnection, given: Input, stored: str) -> None:
+    """A value that its type cannot hold is refused, as a lookup refuses it; a float that is NaN or infinite is null on both roads."""
+    if stored in ("FLOAT", "DOUBLE"):
+        return
+    bad = connection.execute(
+        f"SELECT spine_row, CAST(s.{quoted(given.name)} AS VARCHAR) FROM spine s JOIN asked ON spine_row = __spine_row "
+        f"WHERE s.{quoted(given.name)} IS NOT NULL AND {quoted(f'i_{given.name}')} IS NULL ORDER BY 1 LIMIT 1"
+    ).fetchall()
+    if bad:
+        raise InvalidValue(
+            f"{bad[0][1]} is not a value of type {given.dtype}",
+            where=f"row {bad[0][0]} of the spine, `{given.name}`",
+            fix="mend the value",
+        )

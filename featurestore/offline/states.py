@@ -1,0 +1,85 @@
+"""The left half of a plan as DuckDB text: rows with their keys and what each brings to the folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from featurestore.expr.nodes import ColumnRef, Node, walk
+from featurestore.offline.connection import quoted
+from featurestore.offline.expressions import Leaf, SqlExpressions
+from featurestore.plan.nodes import FoldUse, State
+from featurestore.semantics.folds import FOLDS
+
+
+def _column(leaf: Leaf) -> str:
+    assert isinstance(leaf, ColumnRef), "below an aggregate there are only columns"
+    return quoted(leaf.name)
+
+
+ROWS = SqlExpressions(_column)
+
+
+def key_names(state: State) -> list[str]:
+    """The key columns as they are called in every CTE below the scan."""
+    return [f"k{i}" for i in range(len(state.key))]
+
+
+def state_sql(state: State, rows: str) -> str:
+    """A SELECT of one row a fact: key, times, order, identity, `v0..` derived inputs, `w0..` filters.
+
+    Rows with a null key part are left out (they are unkeyed for this state), and of several deliveries of one fact one counts (R6).
+    """
+    keys = [f"{quoted(name)} AS k{i}" for i, name in enumerate(state.key)]
+    times = ["event_at_us", "known_at_us", "greatest(event_at_us, known_at_us) AS visible_at_us"]
+    order = f"{quoted(state.scan.order)} AS order_by" if state.scan.order else "NULL AS order_by"
+    inputs = [f"{ROWS.value(node)} AS v{i}" for i, node in enumerate(state.inputs)]
+    filters = [f"coalesce({ROWS.value(node)}, FALSE) AS w{i}" for i, node in enumerate(state.filters)]
+    columns = ",\n      ".join([", ".join([*keys, *times, order, "row_id", "fingerprint"]), *inputs, *filters])
+    keyed = " AND ".join(["usable", *(f"{quoted(name)} IS NOT NULL" for name in state.key)])
+    names = ", ".join(quoted(name) for name in state.key)
+    once = (
+        f"\n    QUALIFY row_number() OVER (PARTITION BY {names}, event_at_us, row_id ORDER BY known_at_us, fingerprint) = 1"
+        if state.scan.row_id
+        else ""
+    )
+    return f"SELECT\n      {columns}\n    FROM {rows}\n    WHERE {keyed}{once}"
+
+
+def lanes_sql(state: State, facts: str, uses: Iterable[FoldUse]) -> str:
+    """The rows with what the folds in use derive from their inputs, and their places in the order of R5."""
+    uses = list(uses)
+    derived: dict[str, str] = {}
+    # a derived column may build on another of the same fold (limbs, then their products): one level a SELECT
+    later: dict[str, str] = {}
+    for use in uses:
+        fold, value = FOLDS[use.fold], f"v{use.input}"
+        for suffix, text in fold.sql_derive:
+            target = later if suffix.startswith("q") else derived
+            target[f"{value}_{suffix}"] = text.format(v=value)
+        if fold.ordered:
+            order = f"event_at_us, order_by NULLS FIRST, known_at_us, {value} NULLS FIRST"
+            derived[f"{value}_rank"] = (
+                f"row_number() OVER (PARTITION BY {', '.join(key_names(state))} ORDER BY {order})"
+            )
+    text = f"SELECT *{_listed(derived)}\n    FROM {facts}"
+    return f"SELECT *{_listed(later)}\n    FROM ({text})" if later else text
+
+
+def collected(uses: Iterable[tuple[int, FoldUse]], over: str = "") -> list[str]:
+    """The columns that collect folds, named `f<place>_<suffix>`; `over` makes them running ones."""
+    columns = []
+    for place, use in uses:
+        value = "" if use.input is None else f"v{use.input}"
+        chosen = "" if use.filter is None else f" FILTER (WHERE w{use.filter})"
+        for suffix, text in FOLDS[use.fold].sql_collect:
+            columns.append(f"{text.format(v=value, rank=f'{value}_rank', n=use.n)}{chosen}{over} AS f{place}_{suffix}")
+    return columns
+
+
+def zones_of(nodes: Iterable[Node]) -> set[str]:
+    """The zones that expressions name."""
+    return {getattr(node, "parameter", "") for top in nodes for node in walk(top)} - {""}
+
+
+def _listed(columns: dict[str, str]) -> str:
+    return "".join(f",\n      {text} AS {name}" for name, text in columns.items())

@@ -1,0 +1,1 @@
+"""Event to state to Redis to vector. Needs neither DuckDB nor pandas."""

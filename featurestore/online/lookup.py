@@ -1,0 +1,224 @@
+"""Lookup: questions to vectors. One round trip for every key of every view, one instant for all of them (R13)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from featurestore.errors import (
+    AsOfTooEarly,
+    AsOfTooLate,
+    FeatureStoreError,
+    InputError,
+    MissingColumn,
+    StoreEmpty,
+    did_you_mean,
+)
+from featurestore.online.evaluate import compute_features
+from featurestore.online.keys import generation_prefix, key_name, pointer_name
+from featurestore.online.pointers import Pointer, decode_pointer, reaching, read_pointers
+from featurestore.online.tree import Tree
+from featurestore.online.vectors import Vectors
+from featurestore.online.windows import ViewReader, first_guess
+from featurestore.plan.nodes import Plan, State, View
+from featurestore.semantics.dtypes import Value, canonical
+from featurestore.semantics.instants import EARLIEST_US, LATEST_US, instant_text
+from featurestore.semantics.statuses import NOT_FOUND
+
+Key = tuple[Value, ...]
+
+
+@dataclass(slots=True)
+class _Question:
+    """One state's key with all that is asked of it: its tree grows until no node is missing."""
+
+    state: State
+    key: Key
+    tree: Tree
+    ask: list[bytes]
+    rows: list[tuple[int, ViewReader]] = field(default_factory=list)
+
+
+class LookupRoad:
+    """Answers questions for feature sets of one project from one server."""
+
+    def __init__(self, client: redis.Redis, project: str) -> None:
+        self._client, self._project = client, project
+        self._pointers: dict[str, Pointer] = {}
+        self._readers: dict[str, dict[str, ViewReader]] = {}
+        # the server's clock minus ours, never above the truth: an answer's arrival is later than its making
+        self._clock_offset_us: int | None = None
+
+    def clock_us(self) -> int:
+        """The server's clock."""
+        with reaching(self._client):
+            return self._learn_clock(*self._client.time())
+
+    def forget(self) -> None:
+        """Read the pointers again at the next lookup."""
+        self._pointers.clear()
+
+    def lookup(self, plan: Plan, inputs: Sequence[Mapping[str, Any]], as_of_us: int | None = None) -> Vectors:
+        """The vectors for some questions, in their order.
+
+        Raises: InputError and its kinds  for a question that does not fit; StoreError and its kinds  when the store cannot answer.
+        """
+        questions = [canonical_inputs(plan, row, place) for place, row in enumerate(inputs)]
+        asked_us = as_of_us
+        if asked_us is not None and not EARLIEST_US < asked_us < LATEST_US:
+            raise InputError(
+                f"as_of {asked_us} is no usable instant", fix="give an instant between the years 1 and 9999"
+            )
+        for _ in range(5):
+            pointers = self._known_pointers(plan)
+            at_us = asked_us if asked_us is not None else self._now_us(pointers.values())
+            answer = self._answer(plan, questions, at_us, pointers, given=asked_us is not None)
+            if answer is not None:
+                return Vectors.of(plan, answer, at_us)
+        raise StoreEmpty("the online state was replaced again and again while it was read", fix="try again")
+
+    def _answer(
+        self,
+        plan: Plan,
+        questions: Sequence[dict[str, Value]],
+        at_us: int,
+        pointers: dict[str, Pointer],
+        *,
+        given: bool,
+    ) -> list[dict[Any, Any]] | None:
+        """What is known for each question, or None when a pointer moved and everything has to be read again."""
+        known: list[dict[Any, Any]] = [dict(question) for question in questions]
+        open_questions = self._questions(plan, known, at_us)
+        first = True
+        while open_questions or first:
+            replies, moved = self._fetch(plan, open_questions, pointers, at_us, given=given)
+            if moved:
+                return None
+            first = False
+            for question, reply in zip(open_questions, replies, strict=True):
+                for name, data in zip(question.ask, reply, strict=True):
+                    question.tree.nodes[name] = json.loads(data) if data else None
+            open_questions = [question for question in open_questions if self._read(question, at_us, known)]
+        for values in known:
+            for view in plan.views:
+                compute_features(view, values)
+        return known
+
+    def _read(self, question: _Question, at_us: int, known: list[dict[Any, Any]]) -> bool:
+        """Finish a question's aggregates; True when nodes are missing, which it then asks for."""
+        missing: set[bytes] = set()
+        for place, reader in question.rows:
+            try:
+                reader.read(question.tree, at_us, known[place], missing)
+            except AsOfTooEarly as error:
+                error.where = f"question {place}"
+                raise
+        question.ask = sorted(missing)
+        return bool(missing)
+
+    def _questions(self, plan: Plan, known: list[dict[Any, Any]], at_us: int) -> list[_Question]:
+        found: dict[tuple[str, Key], _Question] = {}
+        readers = self._readers.setdefault(
+            plan.version, {view.name: ViewReader(view) for view in plan.views if view.state}
+        )
+        roles = {
+            view.state.id: [other.spans for other in plan.views if other.state == view.state]
+            for view in plan.views
+            if view.state
+        }
+        for view in plan.views:
+            if view.state is None:
+                continue
+            guess = first_guess({span for spans in roles[view.state.id] for span in spans}, at_us)
+            for place, values in enumerate(known):
+                key = tuple(values[name] for name in view.inputs)
+                if None in key:
+                    _never_seen(view, readers[view.name], values, at_us)
+                    continue
+                question = found.get((view.state.id, key))
+                if question is None:
+                    question = found[view.state.id, key] = _Question(view.state, key, Tree(view.state), list(guess))
+                question.rows.append((place, readers[view.name]))
+        return list(found.values())
+
+    def _fetch(
+        self, plan: Plan, questions: Sequence[_Question], pointers: dict[str, Pointer], at_us: int, *, given: bool
+    ) -> tuple[list[list[bytes | None]], bool]:
+        """One round trip: all fields, and after them the pointers, so that a generation that was dropped meanwhile is noticed."""
+        states = plan.states
+        with reaching(self._client):
+            pipe = self._client.pipeline(transaction=False)
+            for question in questions:
+                prefix = generation_prefix(self._project, question.state.id, pointers[question.state.id].generation)
+                pipe.hmget(key_name(prefix, question.key), question.ask)
+            for state in states:
+                pipe.get(pointer_name(self._project, state.id))
+            pipe.time()
+            replies = pipe.execute()
+        clock_us = self._learn_clock(*replies[-1])
+        if given and at_us > clock_us:
+            raise AsOfTooLate(
+                f"as_of {instant_text(at_us)} lies after the store's clock",
+                has=instant_text(clock_us),
+                fix="leave `as_of` out to ask for now",
+            )
+        moved = False
+        for state, data in zip(states, replies[len(questions) : -1], strict=True):
+            pointer = decode_pointer(data, state)
+            moved |= pointer.generation != self._pointers[state.id].generation or (
+                not given and pointer.stamp_us >= at_us
+            )
+            self._pointers[state.id] = pointer
+        return replies[: len(questions)], moved
+
+    def _known_pointers(self, plan: Plan) -> dict[str, Pointer]:
+        unknown = [state for state in plan.states if state.id not in self._pointers]
+        for state, pointer in zip(unknown, read_pointers(self._client, self._project, unknown).values(), strict=True):
+            self._pointers[state.id] = pointer or decode_pointer(None, state)
+        return {state.id: self._pointers[state.id] for state in plan.states}
+
+    def _now_us(self, pointers: Any) -> int:
+        """An instant after all that is merged and not after the server's clock."""
+        if self._clock_offset_us is None:
+            self.clock_us()
+        assert self._clock_offset_us is not None
+        stamps = [pointer.stamp_us + 1 for pointer in pointers]
+        return int(max([time.time_ns() // 1000 + self._clock_offset_us, *stamps]))
+
+    def _learn_clock(self, seconds: int, micros: int) -> int:
+        clock_us = int(seconds) * 1_000_000 + int(micros)
+        self._clock_offset_us = clock_us - time.time_ns() // 1000
+        return clock_us
+
+
+def canonical_inputs(plan: Plan, row: Mapping[str, Any], place: int) -> dict[str, Value]:
+    """A question's inputs, checked. Raises: MissingColumn, InvalidValue, NaiveTime  naming the input and the question."""
+    values = {}
+    for given in plan.inputs:
+        if given.name not in row:
+            raise MissingColumn(
+                f"question {place} lacks the input `{given.name}`",
+                where=f"feature set `{plan.name}`",
+                has=[str(name) for name in row],
+                fix=did_you_mean(
+                    given.name, [str(name) for name in row], f"send `{given.name}` ({given.dtype}); null is allowed"
+                ),
+            )
+        try:
+            values[given.name] = canonical(row[given.name], given.dtype)
+        except FeatureStoreError as error:
+            error.where = f"question {place}, `{given.name}` ({given.dtype}) of feature set `{plan.name}`"
+            raise
+    return values
+
+
+def _never_seen(view: View, reader: ViewReader, values: dict[Any, Any], at_us: int) -> None:
+    """A key with a null part reads as a key never seen (R11)."""
+    assert view.state is not None
+    reader.read(Tree(view.state), at_us, values, set())
+    assert all(values[answer.node][1] == NOT_FOUND for answer in view.answers)

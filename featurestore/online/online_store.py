@@ -1,0 +1,150 @@
+"""The online road: events in, vectors out, on one server and one log."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from featurestore.errors import StoreBehind, StoreEmpty
+from featurestore.log.event_log import EventLog
+from featurestore.online.events import Checked, check_events, encode
+from featurestore.online.lookup import LookupRoad
+from featurestore.online.pointers import Pointer
+from featurestore.online.state_store import Counts, StateStore
+from featurestore.online.vectors import Vectors
+from featurestore.plan.nodes import Plan, Scan, State
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of one call's rows (R16): for every state, in = applied + duplicate + unkeyed + quarantined.
+
+    `first` and `last` are log positions, 0 when nothing was committed. A state that was never materialised is not in `states`: its rows are
+    in the log and will be in it.
+    """
+
+    source: str
+    rows: int
+    first: int
+    last: int
+    quarantined: int
+    bad_values: int
+    states: dict[str, Counts] = field(default_factory=dict)
+
+
+class OnlineStore:
+    """One project's online road. Every process of the project may have one; threads may share it."""
+
+    def __init__(self, client: redis.Redis, project: str, log: EventLog, quarantine: Path) -> None:
+        self.client, self.log = client, log
+        self.states = StateStore(client, project)
+        self._road = LookupRoad(client, project)
+        self._quarantine = quarantine
+
+    def lookup(self, plan: Plan, inputs: Sequence[Mapping[str, Any]], as_of_us: int | None = None) -> Vectors:
+        """The vectors for some questions, all as of one instant: now, or `as_of_us`."""
+        return self._road.lookup(plan, inputs, as_of_us)
+
+    def clock_us(self) -> int:
+        """The server's clock (R13)."""
+        return self._road.clock_us()
+
+    def ingest(self, scan: Scan, states: Sequence[State], events: object) -> IngestReport:
+        """Commit rows to the source's log and apply them to its states.
+
+        Rows become visible at one stamp after all that is merged. When this returns they are in the log and in every materialised state;
+        when it raises after the commit (the server is away), they are in the log and are applied by the next call or `recover`.
+        """
+        checked = check_events(scan, events)
+        with self.log.turn(scan.source):
+            positions = self._commit(scan, checked)
+            counts = self._follow(scan.source, states)
+        for each in counts.values():
+            each.quarantined += len(checked.quarantined)
+        return IngestReport(
+            scan.source,
+            len(checked.rows) + len(checked.quarantined),
+            positions[0] if positions else 0,
+            positions[-1] if positions else 0,
+            len(checked.quarantined),
+            checked.bad_values,
+            counts,
+        )
+
+    def recover(self, states: Sequence[State]) -> dict[str, Counts]:
+        """Apply what a writer committed and did not live to apply. Returns what was applied, by state."""
+        done: dict[str, Counts] = {}
+        for source in dict.fromkeys(state.scan.source for state in states):
+            mine = [state for state in states if state.scan.source == source]
+            if any(
+                pointer and pointer.applied < self.log.head(source) for pointer in self.states.pointers(mine).values()
+            ):
+                with self.log.turn(source):
+                    done |= self._follow(source, mine)
+        return done
+
+    def check_ready(self, states: Sequence[State]) -> dict[str, Pointer]:
+        """The states' pointers. Raises: StoreEmpty, StoreBehind  when a lookup could not be answered rightly (R15)."""
+        found: dict[str, Pointer] = {}
+        for state_id, pointer in self.states.pointers(states).items():
+            source = state_id.split(".")[0]
+            if pointer is None:
+                raise StoreEmpty(f"the online store holds no state `{state_id}`", fix="run `featurestore materialize`")
+            self._check_log(state_id, source, pointer)
+            found[state_id] = pointer
+        return found
+
+    def _check_log(self, state_id: str, source: str, pointer: Pointer) -> None:
+        head = self.log.head(source)
+        if pointer.log != self.log.identity or pointer.applied > head:
+            raise StoreBehind(
+                f"the state `{state_id}` was built from another log",
+                has=f"position {pointer.applied} of log {pointer.log}",
+                fix="run `featurestore materialize`",
+            )
+        if pointer.applied < head:
+            raise StoreBehind(
+                f"the state `{state_id}` is behind its log",
+                has=f"position {pointer.applied} of {head}",
+                fix="wait for the writer, or run `featurestore ingest` or `materialize`",
+            )
+
+    def _commit(self, scan: Scan, checked: Checked) -> range:
+        if checked.quarantined:
+            self._set_aside(scan.source, checked.quarantined)
+        if not checked.rows:
+            return range(0)
+        stamp_us = max(self.clock_us(), (self.log.last_known_at_us(scan.source) or 0) + 1)
+        return self.log.append(scan.source, [encode(row) for row in checked.rows], stamp_us)
+
+    def _follow(self, source: str, states: Sequence[State]) -> dict[str, Counts]:
+        counts: dict[str, Counts] = {}
+        for state in states:
+            pointer = self.states.pointers([state])[state.id]
+            if pointer is None or state.scan.source != source:
+                continue
+            self._check_own_log(state, pointer)
+            pointer, counts[state.id] = self.states.follow(state, pointer, self.log)
+            self.states.publish({state.id: pointer})
+        return counts
+
+    def _check_own_log(self, state: State, pointer: Pointer) -> None:
+        if pointer.log != self.log.identity or pointer.applied > self.log.head(state.scan.source):
+            self._check_log(state.id, state.scan.source, pointer)
+
+    def _set_aside(self, source: str, rows: list[tuple[dict[str, Any], str]]) -> None:
+        """Append rows that cannot be used to `<source>.jsonl`, each with its reason."""
+        self._quarantine.mkdir(parents=True, exist_ok=True)
+        text = "".join(
+            json.dumps({"reason": reason, "row": row}, default=str, ensure_ascii=False) + "\n" for row, reason in rows
+        )
+        with (self._quarantine / f"{source}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())

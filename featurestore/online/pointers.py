@@ -1,0 +1,80 @@
+"""Which generation of a state serves, how far it has followed the log, and whose log it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+
+from featurestore.errors import StoreEmpty, StoreUnavailable
+from featurestore.online.keys import pointer_name
+from featurestore.plan.nodes import State
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What a state says of itself.
+
+    `applied` is the last log position whose row every key has; `stamp_us` the greatest stamp among them; `log` the identity of the log.
+    `longest_us` is the longest window it was trimmed for, None when nothing was trimmed. `keys` and `rows` are counts when it was built.
+    """
+
+    generation: str
+    applied: int
+    stamp_us: int
+    log: str
+    longest_us: int | None
+    keys: int
+    rows: int
+
+    def encode(self) -> bytes:
+        """As stored: versioned JSON."""
+        return json.dumps({"format": 1, **asdict(self)}).encode()
+
+
+def decode_pointer(data: bytes | None, state: State) -> Pointer:
+    """A stored pointer. Raises: StoreEmpty  when the state was never published, or another version of the product wrote it."""
+    fields: dict[str, Any] = json.loads(data) if data else {}
+    if fields.pop("format", None) != 1:
+        raise StoreEmpty(
+            f"the online store holds no state for `{state.scan.source}` by {', '.join(state.key)} in this version",
+            where=f"state `{state.id}`",
+            has="nothing" if not fields else "another format",
+            fix="run `featurestore materialize`",
+        )
+    return Pointer(**fields)
+
+
+def read_pointers(client: redis.Redis, project: str, states: Sequence[State]) -> dict[str, Pointer | None]:
+    """The pointers of states by id; None for one that was never published."""
+    if not states:
+        return {}
+    with reaching(client):
+        found: list[Any] = client.mget([pointer_name(project, state.id) for state in states])
+    return {state.id: decode_pointer(data, state) if data else None for state, data in zip(states, found, strict=True)}
+
+
+class reaching:  # reads as a statement: `with reaching(client):`
+    """A block that talks to the server: its failures become StoreUnavailable."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, redis.exceptions.BusyLoadingError):
+            raise StoreUnavailable("the online store is still loading its data", fix="try again in a moment") from None
+        if isinstance(error, redis.exceptions.RedisError):
+            options = self._client.connection_pool.connection_kwargs
+            place = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+            raise StoreUnavailable(
+                "the online store does not answer",
+                where=str(place),
+                has=f"{type(error).__name__}: {error}",
+                fix="start it, or mend FEATURESTORE_REDIS_URL",
+            ) from None

@@ -1,0 +1,83 @@
+"""Vectors: what a lookup gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from featurestore.plan.nodes import Plan
+from featurestore.semantics.dtypes import DType, Value, python_value
+from featurestore.semantics.instants import datetime_of
+from featurestore.semantics.statuses import STATUS_NAMES
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """One vector for each question, in order.
+
+    Shape: `values[i][j]` and `statuses[i][j]` belong to question i and `names[j]`; values are canonical, statuses 0 ok, 1 null, 2
+    not_found, 3 overflow. Every value is as of `as_of_us`.
+    """
+
+    feature_set: str
+    version: str
+    as_of_us: int
+    names: tuple[str, ...]
+    dtypes: tuple[DType, ...]
+    values: tuple[tuple[Value, ...], ...]
+    statuses: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, plan: Plan, known: Sequence[dict[Any, Any]], as_of_us: int) -> Vectors:
+        """The vectors of a plan from what is known for each question."""
+        cells = [[each[output.view, output.feature] for output in plan.outputs] for each in known]
+        return cls(
+            plan.name,
+            plan.version,
+            as_of_us,
+            tuple(output.name for output in plan.outputs),
+            tuple(output.dtype for output in plan.outputs),
+            tuple(tuple(value for value, _ in row) for row in cells),
+            tuple(tuple(status for _, status in row) for row in cells),
+        )
+
+    @property
+    def as_of(self) -> datetime:
+        """The one instant that every value is as of."""
+        return datetime_of(self.as_of_us)
+
+    @property
+    def status(self) -> list[dict[str, str]]:
+        """For each question, the status of each feature by name."""
+        return [dict(zip(self.names, (STATUS_NAMES[code] for code in row), strict=True)) for row in self.statuses]
+
+    def to_pylist(self) -> list[dict[str, object]]:
+        """For each question, the value of each feature by name."""
+        return [
+            {name: python_value(value, dtype) for name, value, dtype in zip(self.names, row, self.dtypes, strict=True)}
+            for row in self.values
+        ]
+
+    def to_arrow(self) -> pa.Table:
+        """The vectors as an Arrow table, one column a feature, of the same types as a training set."""
+        import pyarrow as pa
+
+        from featurestore.tables import arrow_column
+
+        columns = [arrow_column([row[place] for row in self.values], dtype) for place, dtype in enumerate(self.dtypes)]
+        return pa.table(dict(zip(self.names, columns, strict=True)))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The vectors as a pandas frame."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+    def __len__(self) -> int:
+        return len(self.values)

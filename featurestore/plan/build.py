@@ -1,0 +1,176 @@
+"""Definitions to plan: the only reader of definitions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TypeVar
+
+from featurestore.define.feature_set import FeatureSet
+from featurestore.define.source import Source, SourceSpec
+from featurestore.define.view import ViewSpec
+from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch
+from featurestore.expr.nodes import Aggregate, FeatureRef, Node, RequestRef, walk
+from featurestore.plan.nodes import (
+    Answer,
+    FoldUse,
+    Input,
+    Output,
+    Plan,
+    PlannedFeature,
+    Scan,
+    ScanColumn,
+    State,
+    View,
+    digest,
+)
+from featurestore.plan.version import state_id, view_version
+from featurestore.semantics.aggregates import aggregate_row
+
+T = TypeVar("T")
+MOST_FILTERS = 60
+"""A row remembers which `where=` it passes as bits of one int64."""
+
+
+def plan_feature_set(feature_set: FeatureSet) -> Plan:
+    """The plan of a feature set, pruned to what its features need.
+
+    Raises: DuplicateName  when two views of one name meet in it.
+            TypeMismatch   when one input would have two types.
+    """
+    wanted: dict[str, set[str]] = {}
+    specs: dict[str, ViewSpec] = {}
+    for reference in feature_set.features:
+        _want(reference, wanted, specs, feature_set.name)
+    views = tuple(_pruned(plan_view(specs[name]), wanted[name]) for name in _in_order(specs))
+    inputs: dict[str, Input] = {}
+    for view in views:
+        for part in specs[view.name].key:
+            _add_input(inputs, Input(part.input, part.column.dtype, True), f"the key of `{view.name}`")
+        for feature in view.features:
+            for node in walk(feature.node):
+                if isinstance(node, RequestRef):
+                    _add_input(inputs, Input(node.name, node.dtype, False), f"`{view.name}.{feature.name}`")
+    outputs = tuple(
+        Output(f"{snake_case(node.view)}__{node.name}", node.view, node.name, node.dtype)
+        for node in feature_set.features
+    )
+    versions = {view.name: view.version for view in views}
+    roles = {view.name: list(view.inputs) for view in views}
+    version = digest([[output.name, versions[output.view], roles[output.view]] for output in outputs])
+    return Plan(feature_set.name, tuple(inputs.values()), views, outputs, version)
+
+
+def plan_view(spec: ViewSpec) -> View:
+    """The plan of one view with all its features. Its state does not depend on which of them are asked for."""
+    scan = plan_scan(spec.source) if spec.source else None
+    aggregates = list(
+        dict.fromkeys(node for feature in spec.features for node in walk(feature.node) if isinstance(node, Aggregate))
+    )
+    state, folds = _state(scan, spec.key_columns, aggregates) if scan else (None, {})
+    return View(
+        name=spec.name,
+        state=state,
+        inputs=tuple(part.input for part in spec.key),
+        answers=tuple(Answer(node, folds[node]) for node in aggregates),
+        features=tuple(PlannedFeature(feature.name, feature.node, feature.doc) for feature in spec.features),
+        version=view_version(spec, scan),
+    )
+
+
+def plan_scan(source: type[Source]) -> Scan:
+    """The scan of a source."""
+    spec: SourceSpec = source.__spec__
+    columns = tuple(ScanColumn(column.name, column.stored, column.dtype) for column in spec.columns)
+    return Scan(
+        spec.name, columns, spec.event_at, spec.known_at, spec.row_id, spec.order, spec.delay_us, spec.zone, spec.data
+    )
+
+
+def snake_case(name: str) -> str:
+    """`PlaneHistory` as `plane_history`.
+
+    >>> snake_case("PlaneHistory"), snake_case("HTTPLog7d")
+    ('plane_history', 'http_log7d')
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _state(scan: Scan, key: tuple[str, ...], aggregates: list[Aggregate]) -> tuple[State, dict[Aggregate, int]]:
+    """One state for all aggregates of a view: windows and aggregates that can share a fold do."""
+    inputs: list[Node] = []
+    filters: list[Node] = []
+    folds: list[FoldUse] = []
+    places = {}
+    for node in aggregates:
+        row = aggregate_row(node.function, node.input.dtype if node.input else None)
+        assert row is not None, "an aggregate node was checked when it was made"
+        place = None if node.input is None else _place(inputs, node.input)
+        use = FoldUse(row.fold, place, None if node.where is None else _place(filters, node.where), node.n)
+        places[node] = _place(folds, use)
+    if len(filters) > MOST_FILTERS:
+        raise InvalidDefinition(
+            f"a view over `{scan.source}` has {len(filters)} different conditions",
+            has=f"at most {MOST_FILTERS}",
+            fix="split the view in two",
+        )
+    parts = (tuple(inputs), tuple(filters), tuple(folds))
+    return State(state_id(scan, key, *parts), scan, key, *parts), places
+
+
+def _place(found: list[T], item: T) -> int:
+    if item not in found:
+        found.append(item)
+    return found.index(item)
+
+
+def _want(reference: FeatureRef, wanted: dict[str, set[str]], specs: dict[str, ViewSpec], set_name: str) -> None:
+    """Collect a feature and all that it is derived from, dependencies first."""
+    spec: ViewSpec = reference.target
+    known = specs.get(spec.name)
+    if known is not None and known != spec:
+        raise DuplicateName(
+            f"the feature set `{set_name}` meets two different views `{spec.name}`",
+            fix="rename one; in a notebook, run the cells that use the old one again",
+        )
+    feature = next(each for each in spec.features if each.name == reference.name)
+    for node in walk(feature.node):
+        if isinstance(node, FeatureRef):
+            _want(node, wanted, specs, set_name)
+    specs.setdefault(spec.name, spec)
+    wanted.setdefault(spec.name, set()).add(reference.name)
+
+
+def _in_order(specs: dict[str, ViewSpec]) -> Iterable[str]:
+    """Views so that each stands after those it refers to; a view that two others need may have been met before its own needs."""
+    done: list[str] = []
+
+    def visit(name: str) -> None:
+        for feature in specs[name].features:
+            for node in walk(feature.node):
+                if isinstance(node, FeatureRef) and node.view in specs and node.view not in done and node.view != name:
+                    visit(node.view)
+        if name not in done:
+            done.append(name)
+
+    for name in specs:
+        visit(name)
+    return done
+
+
+def _pruned(view: View, wanted: set[str]) -> View:
+    features = tuple(feature for feature in view.features if feature.name in wanted)
+    needed = {node for feature in features for node in walk(feature.node) if isinstance(node, Aggregate)}
+    answers = tuple(answer for answer in view.answers if answer.node in needed)
+    return View(view.name, view.state, view.inputs, answers, features, view.version)
+
+
+def _add_input(inputs: dict[str, Input], new: Input, where: str) -> None:
+    known = inputs.get(new.name)
+    if known is not None and known.dtype != new.dtype:
+        raise TypeMismatch(
+            f"the input `{new.name}` would be {known.dtype} and {new.dtype}",
+            where=where,
+            fix="give it one type, or two names",
+        )
+    inputs[new.name] = Input(new.name, new.dtype, new.key or (known is not None and known.key))

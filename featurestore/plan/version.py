@@ -1,0 +1,67 @@
+"""The version of a meaning (R20): anything that can change a value changes it, and nothing else does."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from featurestore.define.view import ViewSpec
+from featurestore.expr.nodes import Aggregate, Call, ColumnRef, Default, FeatureRef, Literal, Node, RequestRef
+from featurestore.plan.nodes import FoldUse, Scan, digest
+from featurestore.semantics.zones import tzdata_version
+
+RULES = 1
+"""Raised whenever a rule, kernel or rounding changes what a definition means."""
+
+
+def meaning_of_scan(scan: Scan) -> list[object]:
+    """A source without where its data is; all columns count, since R6 compares them."""
+    columns = sorted([column.name, str(column.dtype)] for column in scan.columns)
+    return [scan.source, columns, scan.event_at, scan.known_at, scan.row_id, scan.order, scan.delay_us, scan.zone]
+
+
+def state_id(
+    scan: Scan, key: tuple[str, ...], inputs: tuple[Node, ...], filters: tuple[Node, ...], folds: tuple[FoldUse, ...]
+) -> str:
+    """The name under which a state is stored: readable, and different whenever its content would be."""
+    parts = [[meaning_of_node(node) for node in nodes] for nodes in (inputs, filters)]
+    uses = [[use.fold, use.input, use.filter, use.n] for use in folds]
+    return f"{scan.source}.{'+'.join(key)}.{digest([RULES, tzdata_version(), meaning_of_scan(scan), list(key), parts, uses])}"
+
+
+def view_version(spec: ViewSpec, scan: Scan | None) -> str:
+    """The version of a view: its source, key and features, and whatever these refer to."""
+    source = meaning_of_scan(scan) if scan else None
+    key = [[str(part.column.dtype), column] for part, column in zip(spec.key, spec.key_columns, strict=True)]
+    features = [
+        [feature.name, meaning_of_node(feature.node)] for feature in sorted(spec.features, key=lambda each: each.name)
+    ]
+    return digest([RULES, tzdata_version(), source, key, features])
+
+
+def meaning_of_node(node: Node) -> list[object]:
+    """An expression as JSON values; a reference stands for what it refers to, not for its name."""
+    match node:
+        case Literal():
+            return ["literal", str(node.dtype), node.value.hex() if isinstance(node.value, float) else node.value]
+        case ColumnRef():
+            return ["column", node.source, node.name, str(node.dtype)]
+        case RequestRef():
+            return ["request", node.name, str(node.dtype)]
+        case FeatureRef():
+            target: ViewSpec = node.target
+            feature = next(each for each in target.features if each.name == node.name)
+            return [
+                "feature",
+                [part.input for part in target.key],
+                list(target.key_columns),
+                meaning_of_node(feature.node),
+            ]
+        case Call():
+            return ["call", node.function, node.parameter, [meaning_of_node(each) for each in node.arguments]]
+        case Aggregate():
+            below = [meaning_of_node(each) if each else None for each in (node.input, node.where)]
+            return ["aggregate", node.function, node.source, node.span.length_us, node.n, *below]
+        case Default():
+            return ["default", meaning_of_node(Literal(node.value, node.dtype)), meaning_of_node(node.input)]
+        case _:
+            assert_never(node)

@@ -1,0 +1,192 @@
+"""Folds: the mergeable states that aggregates are finished from. One row a fold, DuckDB text beside Python.
+
+`lift` makes the state of some rows, `merge` the state of two disjoint sets of rows. Every state is exact, so any grouping and order of
+rows gives the same state (R5, R9): tiles, trees and threads cannot be seen in an answer. States are None, ints, floats, strings and
+lists of these, so that they can be stored as they are.
+
+In DuckDB a fold first derives columns from a row's value `{v}`, then collects aggregates of them, named `{f}_<suffix>`; `{rank}` is the
+row's place in the order of R5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from featurestore.semantics import exact
+from featurestore.semantics.dtypes import Value
+
+State = Any
+Rank = tuple[int, Any, int]
+"""`(event_at, order column, known_at)` of a row; the aggregated value itself breaks what ties remain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One kind of state. `sql_derive` and `sql_collect` are pairs of column suffix and text; `cost` is bytes of state by rows."""
+
+    name: str
+    empty: State
+    lift: Callable[[Sequence[Value], Sequence[Rank], int], State]
+    merge: Callable[[State, State, int], State]
+    sql_collect: tuple[tuple[str, str], ...]
+    sql_derive: tuple[tuple[str, str], ...] = ()
+    ordered: bool = False
+    cost: str = "bounded"
+
+
+def _rank_key(entry: Sequence[Any]) -> tuple[Any, ...]:
+    event_at, order, known_at, value = entry
+    return (event_at, order is not None, order, known_at, value is not None, value)
+
+
+def _entries(values: Sequence[Value], ranks: Sequence[Rank]) -> list[list[Any]]:
+    return [[*rank, value] for rank, value in zip(ranks, values, strict=True)]
+
+
+def _present(values: Sequence[Value]) -> list[Value]:
+    return [value for value in values if value is not None]
+
+
+def _add(left: State, right: State, _: int) -> State:
+    return left + right
+
+
+def _add_all(left: State, right: State, _: int) -> State:
+    return [one + other for one, other in zip(left, right, strict=True)]
+
+
+def _either(choose: Callable[..., Value]) -> Callable[[State, State, int], State]:
+    def merge(left: State, right: State, _: int) -> State:
+        return right if left is None else left if right is None else choose(left, right)
+
+    return merge
+
+
+def _whole(values: Sequence[Value], _: Sequence[Rank], __: int) -> State:
+    present = _present(values)
+    return [len(present), sum(present)]
+
+
+def _fraction(values: Sequence[Value], _: Sequence[Rank], __: int) -> State:
+    present = _present(values)
+    taken = _present([exact.units(value) for value in present])
+    return [len(present), sum(taken), len(present) - len(taken)]
+
+
+def _whole_squares(values: Sequence[Value], _: Sequence[Rank], __: int) -> State:
+    present = _present(values)
+    return [len(present), sum(present), sum(value * value for value in present)]
+
+
+def _fraction_squares(values: Sequence[Value], _: Sequence[Rank], __: int) -> State:
+    present = _present(values)
+    taken = _present([exact.units(value) for value in present])
+    return [len(present), sum(taken), sum(value * value for value in taken), len(present) - len(taken)]
+
+
+def _squares(coefficients: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The derived columns of a square: its coefficients in base 2^32 from the limbs a, b, ... of `{v}`."""
+    limbs = {limb: f"CAST({{v}}_{limb} AS HUGEINT)" for limb in "abcd"}
+    return tuple((f"q{k}", text.format(**limbs)) for k, text in enumerate(coefficients))
+
+
+def _sums(suffixes: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((suffix, f"sum({{v}}_{suffix})") for suffix in suffixes)
+
+
+_BIG: Final = ("big", "abs({v}) >= 9223372036854775808.0::DOUBLE")
+_MASK: Final = "4294967295::HUGEINT"
+
+FOLDS: Final[dict[str, Fold]] = {
+    fold.name: fold
+    for fold in (
+        Fold("rows", 0, lambda values, _, __: len(values), _add, (("n", "count(*)"),)),
+        Fold("count", 0, lambda values, _, __: len(_present(values)), _add, (("n", "count({v})"),)),
+        # int64 values: their number and exact sum
+        Fold("whole", [0, 0], _whole, _add_all, (("n", "count({v})"), ("s", "sum({v})"))),
+        # float64 values: their number, the exact sum in units of 2^-64, how many are too big to sum
+        Fold(
+            "fraction",
+            [0, 0, 0],
+            _fraction,
+            _add_all,
+            (("n", "count({v})"), ("big", "count_if({v}_big)"), *_sums(("hi", "lo"))),
+            (
+                _BIG,
+                ("hi", "CAST(fs_units({v}) >> 64 AS BIGINT)"),
+                ("lo", "CAST(fs_units({v}) & 18446744073709551615::HUGEINT AS UBIGINT)"),
+            ),
+        ),
+        # the same with the exact sum of squares, for variances; limbs of 32 bits in DuckDB
+        Fold(
+            "whole_squares",
+            [0, 0, 0],
+            _whole_squares,
+            _add_all,
+            (("n", "count({v})"), *_sums(("a", "b", "q0", "q1", "q2"))),
+            (("a", "{v} >> 32"), ("b", "{v} & 4294967295"), *_squares(exact.INT_SQUARE)),
+        ),
+        Fold(
+            "fraction_squares",
+            [0, 0, 0, 0],
+            _fraction_squares,
+            _add_all,
+            (
+                ("n", "count({v})"),
+                ("big", "count_if({v}_big)"),
+                *_sums(("a", "b", "c", "d", "q0", "q1", "q2", "q3", "q4", "q5", "q6")),
+            ),
+            (
+                _BIG,
+                ("a", "CAST(fs_units({v}) >> 96 AS BIGINT)"),
+                *(
+                    (limb, f"CAST((fs_units({{v}}) >> {shift}) & {_MASK} AS BIGINT)")
+                    for limb, shift in (("b", 64), ("c", 32), ("d", 0))
+                ),
+                *_squares(exact.FLOAT_SQUARE),
+            ),
+        ),
+        Fold(
+            "min", None, lambda values, _, __: min(_present(values), default=None), _either(min), (("v", "min({v})"),)
+        ),
+        Fold(
+            "max", None, lambda values, _, __: max(_present(values), default=None), _either(max), (("v", "max({v})"),)
+        ),
+        # the row that comes first or last by R5, nulls included: `[event_at, order, known_at, value]`
+        Fold(
+            "first",
+            None,
+            lambda values, ranks, _: min(_entries(values, ranks), key=_rank_key, default=None),
+            _either(lambda left, right: min(left, right, key=_rank_key)),
+            (("e", "arg_min({{'v': {v}}}, {rank})"),),
+            ordered=True,
+        ),
+        Fold(
+            "last",
+            None,
+            lambda values, ranks, _: max(_entries(values, ranks), key=_rank_key, default=None),
+            _either(lambda left, right: max(left, right, key=_rank_key)),
+            (("e", "arg_max({{'v': {v}}}, {rank})"),),
+            ordered=True,
+        ),
+        Fold(
+            "last_n",
+            [],
+            lambda values, ranks, n: sorted(_entries(values, ranks), key=_rank_key)[-n:],
+            lambda left, right, n: sorted([*left, *right], key=_rank_key)[-n:],
+            (("e", "arg_max({{'v': {v}}}, {rank}, {n})"),),
+            ordered=True,
+            cost="O(n of last_n)",
+        ),
+        Fold(
+            "distinct",
+            [],
+            lambda values, _, __: sorted(set(_present(values))),
+            lambda left, right, _: sorted({*left, *right}),
+            (("n", "count(DISTINCT {v})"),),
+            cost="O(distinct values)",
+        ),
+    )
+}

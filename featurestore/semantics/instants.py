@@ -1,0 +1,103 @@
+"""Instants and durations (R1): int64 microseconds, UTC, computed as integers; division is floored."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from featurestore.errors import InvalidDefinition, InvalidValue, NaiveTime
+
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+EARLIEST_US = -(2**62)
+"""The event time of rows of a static source: before every instant that can be asked for."""
+LATEST_US = 2**62
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS_US = {
+    "us": 1,
+    "ms": 1_000,
+    "s": 1_000_000,
+    "m": 60_000_000,
+    "h": 3_600_000_000,
+    "d": 86_400_000_000,
+    "w": 604_800_000_000,
+}
+_DURATION = re.compile(r"(\d+)(us|ms|s|m|h|d|w)")
+_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
+
+
+def duration_us(text: str) -> int:
+    """Microseconds of a duration such as `90s`, `6h`, `1d` or `1d12h`. A `d` is 86,400 s, whatever the clocks do.
+
+    >>> duration_us("1d12h") // 3_600_000_000
+    36
+    """
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise InvalidDefinition(
+            f"{text!r} is not a duration",
+            has=[f"1{unit}" for unit in _UNITS_US],
+            fix="write a number and a unit, such as `7d` or `1d12h`",
+        )
+    total = sum(int(number) * _UNITS_US[unit] for number, unit in parts)
+    if not 0 < total < LATEST_US:
+        raise InvalidDefinition(
+            f"the duration {text!r} must be longer than 0 and shorter than 146,000 years",
+            fix="write a duration such as `7d`",
+        )
+    return total
+
+
+def duration_text(length_us: int) -> str:
+    """The shortest way to write a duration in one unit.
+
+    >>> duration_text(86_400_000_000), duration_text(5_400_000_000)
+    ('1d', '90m')
+    """
+    unit = next(unit for unit in ("d", "h", "m", "s", "ms", "us") if length_us % _UNITS_US[unit] == 0)
+    return f"{length_us // _UNITS_US[unit]}{unit}"
+
+
+def instant_us(value: datetime | str) -> int:
+    """Microseconds UTC of an aware datetime or an ISO 8601 text with a zone. Nanoseconds are floored.
+
+    Raises: NaiveTime     when there is no zone.
+            InvalidValue  when the text is no instant.
+
+    >>> instant_us("2013-01-01T00:00:00Z")
+    1356998400000000
+    """
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(_NANOSECONDS.sub(r"\1", value))
+        except ValueError:
+            raise InvalidValue(
+                f"{value!r:.40} is not an instant", fix="write it in ISO 8601 with a zone: 2013-01-01T00:00:00Z"
+            ) from None
+    else:
+        moment = value
+    if moment != moment:  # pandas.NaT
+        raise InvalidValue("a missing time (NaT) is not an instant", fix="leave the row out or give its time")
+    if moment.utcoffset() is None:
+        raise NaiveTime(
+            f"the time {value!s} has no zone", fix="give it one: datetime(..., tzinfo=UTC), or ...Z in text"
+        )
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def datetime_of(at_us: int) -> datetime:
+    """The aware UTC datetime of an instant; clipped to the years 1 to 9999, which is all that `datetime` holds."""
+    try:
+        return _EPOCH + timedelta(microseconds=at_us)
+    except OverflowError:
+        return (datetime.max if at_us > 0 else datetime.min).replace(tzinfo=UTC)
+
+
+def instant_text(at_us: int) -> str:
+    """An instant as ISO 8601 text with microseconds only where there are some.
+
+    >>> instant_text(1356998400000000)
+    '2013-01-01T00:00:00Z'
+    """
+    return datetime_of(at_us).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,244 @@
+"""FeatureStore: the verbs, each a few lines over the rooms below."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from featurestore.config import Config, read_config
+from featurestore.define.feature_set import FeatureSet
+from featurestore.define.load import Definitions, load_definitions
+from featurestore.define.source import Source
+from featurestore.define.view import FeatureView
+from featurestore.log.event_log import EventLog
+from featurestore.offline.dataset import Dataset, build_dataset
+from featurestore.offline.materialize import state_rows
+from featurestore.offline.scan import History
+from featurestore.online.online_store import IngestReport, OnlineStore
+from featurestore.online.pointers import Pointer
+from featurestore.online.server import Server, check_safe, connect, open_server
+from featurestore.online.state_store import Counts
+from featurestore.online.vectors import Vectors
+from featurestore.plan.build import plan_feature_set, plan_scan, plan_view
+from featurestore.plan.nodes import Plan, State, View
+from featurestore.semantics.instants import instant_us
+
+if TYPE_CHECKING:
+    from featurestore.check.report import ParityReport
+
+Progress = Callable[[str, int, int], None]
+"""Told what is done, how much of it, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaterializeReport:
+    """What `materialize` built, by state: keys and rows kept, and what became of the history's rows (R16)."""
+
+    states: dict[str, Counts] = field(default_factory=dict)
+    keys: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+class FeatureStore:
+    """A project: its definitions, its history, and its online store, which is started when it is first needed.
+
+    Also a context manager; `close` stops the embedded server when no other process of the project uses it.
+    """
+
+    def __init__(
+        self, root: str | Path = ".", *, environment: str | None = None, home: str | Path | None = None
+    ) -> None:
+        self.config: Config = read_config(root, environment=environment, home=home)
+        self._server: Server | None = None
+        self._plans: dict[str, tuple[FeatureSet, Plan]] = {}
+
+    @cached_property
+    def definitions(self) -> Definitions:
+        """What the project's folder of definitions defines."""
+        return load_definitions(self.config.root, self.config.definitions)
+
+    @cached_property
+    def log(self) -> EventLog:
+        """The rows that were pushed."""
+        return EventLog(self.config.home / "log")
+
+    @cached_property
+    def server(self) -> Server:
+        """The online store's server."""
+        self.config.home.mkdir(parents=True, exist_ok=True)
+        self._server = open_server(self.config.home, self.config.redis_url)
+        return self._server
+
+    @cached_property
+    def online(self) -> OnlineStore:
+        """The online road."""
+        client = connect(self.server.url)
+        check_safe(client)
+        return OnlineStore(client, self.config.project, self.log, self.config.home / "quarantine")
+
+    @property
+    def history(self) -> History:
+        """The offline road's rows: every source's data and log."""
+        return History(self.config.root, self.log)
+
+    def plan(self, feature_set: FeatureSet | str) -> Plan:
+        """The plan of a feature set, given itself or by name. Raises: UnknownFeature."""
+        return plan_feature_set(
+            self.definitions.feature_set(feature_set) if isinstance(feature_set, str) else feature_set
+        )
+
+    def views(self) -> list[View]:
+        """The plans of all views that keep state."""
+        return [
+            view for view in map(plan_view, (each.__spec__ for each in self.definitions.views.values())) if view.state
+        ]
+
+    def dataset(
+        self,
+        feature_set: FeatureSet | str,
+        spine: object,
+        *,
+        as_of: str,
+        statuses: bool = False,
+        threads: int | None = None,
+    ) -> Dataset:
+        """A training set: every row of the spine with the features as of the instant in its column `as_of`.
+
+        The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such files. Its columns pass
+        through in order. With `statuses`, a column `<feature>__status` follows each feature.
+        """
+        return build_dataset(self.plan(feature_set), spine, as_of, self.history, statuses=statuses, threads=threads)
+
+    def lookup(
+        self,
+        feature_set: FeatureSet | str,
+        inputs: Sequence[Mapping[str, Any]] | Mapping[str, Any],
+        *,
+        as_of: datetime | str | None = None,
+    ) -> Vectors:
+        """The vectors for some questions, each a spine row without `as_of`; all as of one instant: now, or the one given."""
+        rows = [inputs] if isinstance(inputs, Mapping) else inputs
+        return self.online.lookup(self.plan(feature_set), rows, None if as_of is None else instant_us(as_of))
+
+    def ingest(self, source: type[Source] | str, events: object) -> IngestReport:
+        """Push rows: they are committed to the source's history and applied to every state that reads it."""
+        cls = self.definitions.source(source) if isinstance(source, str) else source
+        scan = plan_scan(cls)
+        states = [state for state in self._states() if state.scan.source == scan.source]
+        return self.online.ingest(scan, states, events)
+
+    def materialize(
+        self, views: Sequence[type[FeatureView]] = (), *, progress: Progress | None = None
+    ) -> MaterializeReport:
+        """Compute the state of all keys from history and publish it when it is complete; what served before serves until then.
+
+        Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read.
+        """
+        chosen = [plan_view(view.__spec__) for view in views] if views else self.views()
+        longest = _longest_spans([*self.views(), *chosen])
+        states = list({view.state.id: view.state for view in chosen if view.state}.values())
+        report = MaterializeReport()
+        with self._building():
+            built: dict[str, Pointer] = {}
+            for done, state in enumerate(states):
+                if progress:
+                    progress(f"{state.scan.source} by {', '.join(state.key)}", done, len(states))
+                built[state.id] = self._build(state, longest[state.id], report)
+            self._publish(states, built, report)
+            if progress:
+                progress("published", len(states), len(states))
+        return report
+
+    def verify(
+        self, feature_set: FeatureSet | str, *, cells: int = 1_000_000, seed: int = 0, progress: Progress | None = None
+    ) -> ParityReport:
+        """Replay real history through both roads and compare every bit: the parity report."""
+        from featurestore.check.verify import verify
+
+        return verify(
+            self.plan(feature_set), self.history, self.online.client, cells=cells, seed=seed, progress=progress
+        )
+
+    def close(self) -> None:
+        """Let go of the server, the log and their files."""
+        if "online" in self.__dict__:
+            self.online.client.close()
+        if self._server is not None:
+            self._server.close()
+        if "log" in self.__dict__:
+            self.log.close()
+        for name in ("online", "server", "log"):
+            self.__dict__.pop(name, None)
+        self._server = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _states(self) -> list[State]:
+        return list({view.state.id: view.state for view in self.views() if view.state}.values())
+
+    def _build(self, state: State, longest_us: int | None, report: MaterializeReport) -> Pointer:
+        source = state.scan.source
+        cut = self.log.head(source)
+        stamp_us = self.log.last_known_at_us(source) or 0
+        history = History(self.config.root, self.log, upto={source: cut})
+        self.online.states.drop_others(state, self._serving(state))
+        with state_rows(state, history, self.online.clock_us(), longest_us) as rows:
+            generation, keys, kept = self.online.states.build(state, rows.batches)
+            applied = rows.facts
+            report.states[state.id] = Counts(
+                applied, rows.rows_in - rows.facts - rows.unkeyed - rows.quarantined, rows.unkeyed, rows.quarantined
+            )
+        report.keys[state.id], report.rows[state.id] = keys, kept
+        return Pointer(generation, cut, stamp_us, self.log.identity, longest_us, keys, kept)
+
+    def _publish(self, states: Sequence[State], built: dict[str, Pointer], report: MaterializeReport) -> None:
+        """Bring the new generations up to the log's head, and let them serve together."""
+        with self._turns(sorted({state.scan.source for state in states})):
+            for state in states:
+                built[state.id], more = self.online.states.follow(state, built[state.id], self.log)
+                report.states[state.id].add(more)
+            self.online.states.publish(built)
+        for state in states:
+            self.online.states.drop_others(state, built[state.id].generation)
+
+    def _serving(self, state: State) -> str | None:
+        pointer = self.online.states.pointers([state])[state.id]
+        return pointer.generation if pointer else None
+
+    @contextmanager
+    def _turns(self, sources: Sequence[str]) -> Iterator[None]:
+        """The turns of several sources, taken in one order by everybody."""
+        if not sources:
+            yield
+            return
+        with self.log.turn(sources[0]), self._turns(sources[1:]):
+            yield
+
+    @contextmanager
+    def _building(self) -> Iterator[None]:
+        """One `materialize` at a time for a project."""
+        self.config.home.mkdir(parents=True, exist_ok=True)
+        with (self.config.home / "materialize.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _longest_spans(views: Sequence[View]) -> dict[str, int | None]:
+    """For each state, the longest window that a view has on it; None when one looks at all history."""
+    longest: dict[str, int | None] = {}
+    for view in views:
+        if view.state is not None:
+            for span in view.spans:
+                known = longest.get(view.state.id, 0)
+                longest[view.state.id] = None if known is None or span.length_us is None else max(known, span.length_us)
+    return longest

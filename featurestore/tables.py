@@ -1,0 +1,72 @@
+"""Tables at the edges: whatever a user has as Arrow, and canonical values as Arrow columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, assert_never
+
+import pyarrow as pa
+
+from featurestore.errors import InputError
+from featurestore.semantics.dtypes import DType, Value
+
+
+def arrow_table(table: object, what: str) -> pa.Table:
+    """A pandas, polars or Arrow table, or a list of dicts, as Arrow. Raises: InputError  for anything else."""
+    if isinstance(table, pa.Table):
+        return table
+    if isinstance(table, pa.RecordBatch):
+        return pa.Table.from_batches([table])
+    frame: Any = table
+    if type(table).__module__.split(".")[0] == "pandas" and hasattr(table, "columns"):
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    if hasattr(table, "to_arrow"):
+        return pa.table(table.to_arrow())
+    if isinstance(table, list) and all(isinstance(row, dict) for row in table):
+        return pa.Table.from_pylist(table)
+    raise InputError(
+        f"{what} is a {type(table).__name__}, not a table",
+        has=["pandas", "polars", "pyarrow.Table", "a list of dicts"],
+        fix="hand in one of these",
+    )
+
+
+def arrow_type(dtype: DType) -> pa.DataType:
+    """The Arrow type that users see: instants in microseconds UTC."""
+    match dtype.kind:
+        case "bool":
+            return pa.bool_()
+        case "int64":
+            return pa.int64()
+        case "float64":
+            return pa.float64()
+        case "string":
+            return pa.string()
+        case "timestamp":
+            return pa.timestamp("us", "UTC")
+        case "date":
+            return pa.date32()
+        case "list":
+            assert dtype.item is not None
+            return pa.list_(arrow_type(dtype.item))
+        case _:
+            assert_never(dtype.kind)
+
+
+def storage_type(dtype: DType) -> pa.DataType:
+    """The Arrow type that holds canonical values."""
+    match dtype.kind:
+        case "timestamp":
+            return pa.int64()
+        case "date":
+            return pa.int32()
+        case "list":
+            assert dtype.item is not None
+            return pa.list_(storage_type(dtype.item))
+        case _:
+            return arrow_type(dtype)
+
+
+def arrow_column(values: Sequence[Value], dtype: DType) -> pa.Array[Any]:
+    """Canonical values as an Arrow column of the type that users see."""
+    return pa.array(values, storage_type(dtype)).cast(arrow_type(dtype))

@@ -1,0 +1,21 @@
+"""What every test shares: how generated examples are drawn.
+
+`test` draws the same examples each time, so a red run means the code changed; `fuzz` (`make fuzz`) draws new ones.
+No deadline in either: a slow machine is not a wrong answer.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("test", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "fuzz",
+    deadline=None,
+    max_examples=int(os.environ.get("EXAMPLES", "2000")),
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("test")

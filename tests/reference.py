@@ -1,0 +1,147 @@
+"""The third voice: what the rules say, as plainly as Python can. A list of rows, filtered, sorted and computed.
+
+Computed with nothing of the product. Rows are dicts of canonical values by column name, pushed ones with `_known_at_us`
+and `_position`. Where views refer to views of other sources, `rows` is a dict of such lists by source name.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import md5
+from typing import Any, NamedTuple
+
+from featurestore.define.view import ViewSpec
+from featurestore.expr.nodes import Aggregate, Call, Default, FeatureRef, Literal, Node, RequestRef
+from tests.reference_functions import called, entered, summed, varied
+
+STATUSES = ("ok", "null", "not_found", "overflow")  # from best to worst
+Answer = tuple[Any, str]
+Row = Mapping[str, Any]
+Rows = Sequence[Row] | Mapping[str, Sequence[Row]]
+
+
+class Seen(NamedTuple):
+    """A row that a read may see."""
+
+    event_at_us: int
+    known_at_us: int
+    fingerprint: str
+    order: Any
+    values: Row
+
+
+def reference(spec: ViewSpec, rows: Rows, key: tuple[Any, ...], as_of_us: int, request: Row) -> dict[str, Answer]:
+    """Value and status of every feature of a view, for a key, as of an instant."""
+    inputs = {**request, **dict(zip((part.input for part in spec.key), key, strict=True))}
+    own = visible(spec, rows, tuple(entered(part) for part in key), as_of_us) if spec.source else []
+
+    def leaf(node: Node) -> Answer:
+        match node:
+            case RequestRef():
+                return answered(entered(inputs[node.name]))
+            case FeatureRef():
+                other = tuple(inputs[part.input] for part in node.target.key)
+                return reference(node.target, rows, other, as_of_us, inputs)[node.name]
+            case Aggregate():
+                value, overflow = aggregated(node, own, as_of_us)
+                return (None, "overflow") if overflow else answered(value) if own else (value, "not_found")
+        raise AssertionError(f"{node} is no value")
+
+    return {feature.name: evaluated(feature.node, leaf) for feature in spec.features}
+
+
+def visible(spec: ViewSpec, rows: Rows, key: tuple[Any, ...], as_of_us: int) -> list[Seen]:
+    """The key's rows that a read as of `as_of_us` sees: R16, R11, R6, R2 and R3, in this order."""
+    assert spec.source is not None
+    source, facts = spec.source.__spec__, dict[Any, Seen]()
+    columns = sorted(source.columns, key=lambda column: column.name)
+    for number, given in enumerate(rows if not isinstance(rows, Mapping) else rows[source.name]):
+        row = {column.name: entered(given.get(column.name)) for column in columns}
+        event_at = row[source.event_at] if source.event_at else -(2**62)
+        identity = row[source.row_id] if source.row_id else given.get("_position", f"row {number}")
+        if event_at is None or identity is None or abs(event_at) > 2**62:
+            continue
+        stamped = given.get("_known_at_us", event_at + source.delay_us) if source.event_at else event_at
+        known_at = row[source.known_at] if source.known_at else stamped
+        held = [row[name] for name in spec.key_columns]
+        if known_at is None or None in held or [*map(type, held), *held] != [*map(type, key), *key]:
+            continue
+        fingerprint = md5(",".join(text_of(row[column.name]) for column in columns).encode()).hexdigest()[:16]
+        fact = Seen(event_at, known_at, fingerprint, row[source.order] if source.order else None, row)
+        facts[identity, event_at] = min(facts.get((identity, event_at), fact), fact, key=lambda each: each[1:3])
+    return [fact for fact in facts.values() if max(fact.event_at_us, fact.known_at_us) < as_of_us]
+
+
+def aggregated(node: Aggregate, seen: Sequence[Seen], as_of_us: int) -> tuple[Any, bool]:
+    """An aggregate's value and whether it overflowed: R4, R5, R7 and R9."""
+    start_us = -math.inf if node.span.length_us is None else as_of_us - node.span.length_us
+    entries = []
+    for event_at_us, known_at_us, _, order, row in seen:
+        if event_at_us >= start_us and (node.where is None or of_row(node.where, row) is True):
+            value = of_row(node.input, row) if node.input else None
+            entries.append((event_at_us, nulls_first(order), known_at_us, nulls_first(value), value))
+    values = [entry[-1] for entry in sorted(entries, key=lambda entry: entry[:4])]
+    present = [value for value in values if value is not None]
+    match node.function:
+        case "rows":
+            return len(values), False
+        case "last_n":
+            return tuple(values[-node.n :]) or None, False
+        case "count" | "distinct_count":
+            return len(present if node.function == "count" else set(present)), False
+        case "min" | "max":
+            return (min if node.function == "min" else max)(present, default=None), False
+        case "first" | "last":
+            return (values[0 if node.function == "first" else -1] if values else None), False
+        case "sum" | "mean":
+            return summed(present, node.function == "mean")
+        case "var" | "std" | "var_pop" | "std_pop":
+            variance, overflow = varied(present, not node.function.endswith("_pop"))
+            return (math.sqrt(variance) if variance and node.function.startswith("std") else variance), overflow
+    raise AssertionError(f"no rule for {node.function}")
+
+
+def evaluated(node: Node, leaf: Callable[[Node], Answer]) -> Answer:
+    """Value and status of an expression (R14): a computed null has the worst status of its inputs."""
+    match node:
+        case Literal():
+            return answered(node.value)
+        case Default():
+            value, status = evaluated(node.input, leaf)
+            return (node.value if value is None and status != "overflow" else value), status
+        case Call():
+            given = [evaluated(argument, leaf) for argument in node.arguments]
+            value = called(node, [each for each, _ in given])
+            return value, max("null", *(each for _, each in given), key=STATUSES.index) if value is None else "ok"
+    return leaf(node)
+
+
+def of_row(node: Node, row: Row) -> Any:
+    """An expression's value over one row."""
+    return evaluated(node, lambda column: answered(row[column.name]))[0]  # type: ignore[union-attr]  # only columns are left
+
+
+def answered(value: Any) -> Answer:
+    """A value that was found, with its status."""
+    return value, "null" if value is None else "ok"
+
+
+def nulls_first(value: Any) -> tuple[bool, Any]:
+    """What sorts a value after null."""
+    return value is not None, value
+
+
+def text_of(value: Any) -> str:
+    """A value as the fingerprint of a row reads it (R6)."""
+    match value:
+        case None:
+            return "n"
+        case bool():
+            return f"b{int(value)}"
+        case int():
+            return f"i{value}"
+        case float():
+            return f"f{struct.unpack('>Q', struct.pack('>d', value))[0]:064b}"
+    return f"s{len(value)}:{value}"

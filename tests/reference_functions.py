@@ -1,0 +1,147 @@
+"""R9 and R10 for the third voice: exact sums as fractions, and every function of the language in plain Python.
+
+Zones come from `zoneinfo` on the pinned `tzdata` package (R1), whatever the system has.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from functools import cache
+from importlib import resources
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from featurestore.expr.nodes import Call
+
+DAY_US = 24 * 60 * 60 * 10**6
+# the years whose daylight saving rules hold; before and after them a zone keeps its offset
+FIRST_S, LAST_S = -(2**35), int(datetime(2201, 1, 1, tzinfo=UTC).timestamp())
+
+
+def entered(value: Any) -> Any:
+    """A value as it enters, or as an expression gives it (R7, R8): no float but a number, no int beyond int64."""
+    if isinstance(value, float):
+        return value + 0.0 if math.isfinite(value) else None
+    return None if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
+
+
+def called(node: Call, values: list[Any]) -> Any:
+    """A function's value; null where it is not defined, and for a null argument unless the function is about nulls."""
+    if node.function not in ABOUT_NULLS and None in values:
+        return None
+    if node.function == "sub" and node.arguments[0].dtype.kind == "timestamp":
+        difference = entered(values[0] - values[1])
+        return None if difference is None else difference / 1e6
+    try:
+        return entered(FUNCTIONS[node.function](*values, *([node.parameter] if node.parameter else [])))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return None
+
+
+def summed(present: Sequence[Any], mean: bool) -> tuple[Any, bool]:
+    """The exact sum, or the nearest float of it divided by the count; nothing outside +-2^63 is held."""
+    numbers = [units(value) for value in present]
+    total = sum(numbers, Fraction(0))
+    if any(abs(value) >= 2**63 for value in present if isinstance(value, float)) or not -(2**63) <= total < 2**63:
+        return None, True
+    if not present:
+        return None, False
+    return (float(total) / float(len(present)) if mean else type(present[0])(total)), False
+
+
+def varied(present: Sequence[Any], sample: bool) -> tuple[float | None, bool]:
+    """Variance by the stated formula: n * sum(x^2) - sum(x)^2 in squared units, 32-bit digits added from the lowest."""
+    if any(abs(value) >= 2**63 for value in present if isinstance(value, float)):
+        return None, True
+    if len(present) <= sample:
+        return None, False
+    unit = 2**64 if isinstance(present[0], float) else 1
+    numbers, n = [int(units(value) * unit) for value in present], len(present)
+    deviation, scale, left = 0.0, 1.0, n * sum(number * number for number in numbers) - sum(numbers) ** 2
+    while left:  # sum() would compensate from Python 3.12 on
+        deviation, scale, left = deviation + float(left % 2**32) * scale, scale * 2.0**32, left // 2**32
+    return deviation * (1.0 / unit**2) / (float(n) * float(n - sample)), False
+
+
+def units(value: float) -> Fraction:
+    """An int as it is, a float as the nearest multiple of 2^-64, ties away from zero."""
+    nearest = math.floor(abs(Fraction(value)) * 2**64 + Fraction(1, 2))
+    return Fraction(nearest if value > 0 else -nearest, 2**64)
+
+
+def local(at_us: int, zone: str) -> int:
+    """What the clocks of a zone show, as microseconds that read as UTC."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(max(at_us // 10**6, FIRST_S), LAST_S))
+    offset = moment.astimezone(zone_info(zone)).utcoffset()
+    assert offset is not None
+    return at_us + offset // timedelta(microseconds=1)
+
+
+@cache
+def zone_info(zone: str) -> ZoneInfo:
+    """A zone of the pinned table."""
+    with resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).open("rb") as stream:
+        return ZoneInfo.from_file(stream, key=zone)
+
+
+def either(left: bool | None, right: bool | None) -> bool | None:
+    """SQL's `or`: true wins, then null."""
+    return True if left or right else None if left is None or right is None else False
+
+
+def negated(value: bool | None) -> bool | None:
+    """SQL's `not`."""
+    return None if value is None else not value
+
+
+def first_present(*values: Any) -> Any:
+    """The first value that is not null."""
+    return next((value for value in values if value is not None), None)
+
+
+def civil(days: int) -> date:
+    """The calendar day of a day number. Raises: OverflowError  outside the years 1 to 9999."""
+    return date(1970, 1, 1) + timedelta(days=days)
+
+
+ABOUT_NULLS = ("and", "or", "is_null", "coalesce", "when")
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "neg": operator.neg,
+    "abs": abs,
+    "floor": lambda value: float(math.floor(value)),
+    "ceil": lambda value: float(math.ceil(value)),
+    "sqrt": math.sqrt,
+    "least": min,
+    "greatest": max,
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "and": lambda left, right: negated(either(negated(left), negated(right))),
+    "or": either,
+    "not": operator.not_,
+    "is_null": lambda value: value is None,
+    "coalesce": first_present,
+    "when": lambda test, then, other: then if test is True else other,
+    "to_float": float,
+    "to_int": int,
+    "local": local,
+    "day_number": lambda local_us: local_us // DAY_US,
+    "time_of_day": lambda local_us: local_us % DAY_US,
+    "hour_of": lambda time_us: time_us // (60 * 60 * 10**6),
+    "minute_of": lambda time_us: time_us // (60 * 10**6) % 60,
+    "weekday_of": lambda days: (days + 3) % 7 + 1,  # day 0 was a Thursday
+    "month_of": lambda days: civil(days).month,
+    "day_of": lambda days: civil(days).day,
+    "year_of": lambda days: civil(days).year,
+}

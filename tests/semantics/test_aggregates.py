@@ -1,0 +1,64 @@
+"""Aggregates: each row of the table against the reference, for each type it takes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featurestore.expr.nodes import Aggregate as Node
+from featurestore.expr.nodes import ColumnRef
+from featurestore.semantics.aggregates import AGGREGATE_NAMES, AGGREGATES, Aggregate, aggregate_row
+from featurestore.semantics.dtypes import BOOL, INT64, SCALARS, STRING, DType
+from featurestore.semantics.folds import FOLDS
+from featurestore.semantics.windows import Span
+from tests.reference import Seen, aggregated
+from tests.reference_functions import entered
+from tests.strategies.expressions import AGGREGATE_USES
+from tests.strategies.values import nullable, values
+
+
+@pytest.mark.parametrize(("row", "dtype"), AGGREGATE_USES, ids=[f"{row.name}-{dtype}" for row, dtype in AGGREGATE_USES])
+@given(data=st.data())
+def test_r9_an_aggregate_gives_the_bits_of_the_reference(
+    row: Aggregate, dtype: DType | None, data: st.DataObject
+) -> None:
+    """Lifted and finished, every row of the table gives type, bits and overflow of the reference."""
+    few = st.integers(0, 2)
+    one = st.tuples(nullable(values(dtype or INT64)).map(entered), few, nullable(few), few)
+    given, n = data.draw(st.lists(one, max_size=12)), 3 if row.name.endswith("_n") else 0
+    ranks = [(event_at, order, known_at) for _, event_at, order, known_at in given]
+    finished = row.finish(FOLDS[row.fold].lift([value for value, *_ in given], ranks, n))
+    column = None if dtype is None else ColumnRef("S", "v", dtype)
+    node = Node(row.name, column, None, Span(), row.gives(dtype or INT64), "S", n)
+    seen = [Seen(event_at, known_at, "", order, {"v": value}) for value, event_at, order, known_at in given]
+    expected = aggregated(node, seen, 100)
+    assert repr(finished) == repr(expected)  # floats are printed by their bits
+
+
+@pytest.mark.parametrize("name", AGGREGATE_NAMES)
+def test_an_aggregate_takes_each_type_in_one_row(name: str) -> None:
+    """No type is taken by two rows of one name, so that a lookup is never a matter of order."""
+    taken = [dtype for row in AGGREGATES if row.name == name for dtype in row.takes]
+    assert len(taken) == len(set(taken))
+
+
+@pytest.mark.parametrize("row", AGGREGATES, ids=lambda row: f"{row.name}-{'-'.join(map(str, row.takes))}")
+def test_every_row_can_be_found_and_says_what_it_is(row: Aggregate) -> None:
+    """Each row is found by name and type, has a fold and a sentence."""
+    assert all(aggregate_row(row.name, dtype) is row for dtype in (row.takes or (None,)))
+    assert row.fold in FOLDS
+    assert row.doc.endswith(".")
+
+
+def test_an_aggregate_that_does_not_take_a_type_is_not_found() -> None:
+    """There is no sum of texts, no least bool, and no sum of nothing."""
+    assert [aggregate_row("sum", STRING), aggregate_row("min", BOOL), aggregate_row("sum", None)] == [None] * 3
+    assert aggregate_row("rows", INT64) is None
+
+
+def test_every_type_can_be_shown_and_counted() -> None:
+    """Whatever a column holds, its last value and its number of values can be asked for."""
+    assert all(
+        aggregate_row(name, dtype) for name in ("last", "last_n", "count", "distinct_count") for dtype in SCALARS
+    )

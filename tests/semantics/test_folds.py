@@ -1,0 +1,79 @@
+"""Folds: however rows are grouped, cut and merged, the state is the one that all rows together give."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featurestore.semantics.aggregates import AGGREGATES
+from featurestore.semantics.dtypes import INT64, DType
+from featurestore.semantics.folds import FOLDS, Fold, Rank, State
+from tests.reference_functions import entered
+from tests.strategies.values import nullable, values
+
+TAKES: dict[str, tuple[DType, ...]] = {row.fold: row.takes or (INT64,) for row in AGGREGATES}
+USES = [(fold, dtype) for name, fold in FOLDS.items() for dtype in TAKES[name]]
+
+Row = tuple[Any, Rank]
+
+
+def rows(dtype: DType) -> st.SearchStrategy[list[Row]]:
+    """Values with their ranks: few instants and orders, so that most rows tie."""
+    few = st.integers(0, 2)
+    rank: st.SearchStrategy[Rank] = st.tuples(few, nullable(few), few)
+    return st.lists(st.tuples(nullable(values(dtype)).map(entered), rank), max_size=12)
+
+
+def lifted(fold: Fold, given: list[Row], n: int) -> State:
+    """The state of these rows."""
+    return fold.lift([value for value, _ in given], [rank for _, rank in given], n)
+
+
+def merged(fold: Fold, given: list[Row], n: int, data: st.DataObject) -> State:
+    """The state of these rows by some tree of merges."""
+    if len(given) < 2 or data.draw(st.integers(0, 4)) == 0:
+        return lifted(fold, given, n)
+    cut = data.draw(st.integers(0, len(given)))
+    parts = [
+        merged(fold, part, n, data) if 0 < cut < len(given) else lifted(fold, part, n)
+        for part in (given[:cut], given[cut:])
+    ]
+    return fold.merge(*parts, n)
+
+
+@pytest.mark.parametrize(("fold", "dtype"), USES, ids=[f"{fold.name}-{dtype}" for fold, dtype in USES])
+@given(data=st.data())
+def test_r5_any_tree_of_merges_is_the_state_of_all_rows(fold: Fold, dtype: DType, data: st.DataObject) -> None:
+    """Rows in any order, cut anywhere and merged in any tree give the state of all at once."""
+    given, n = data.draw(rows(dtype)), data.draw(st.integers(1, 4))
+    shuffled = data.draw(st.permutations(given))
+    assert merged(fold, shuffled, n, data) == lifted(fold, given, n)
+
+
+@pytest.mark.parametrize(("fold", "dtype"), USES, ids=[f"{fold.name}-{dtype}" for fold, dtype in USES])
+@given(data=st.data())
+def test_the_empty_state_is_that_of_no_row_and_changes_nothing(fold: Fold, dtype: DType, data: st.DataObject) -> None:
+    """Merging with the empty state on either side gives the same state."""
+    state = lifted(fold, data.draw(rows(dtype)), 2)
+    assert lifted(fold, [], 2) == fold.empty
+    assert fold.merge(fold.empty, state, 2) == state == fold.merge(state, fold.empty, 2)
+
+
+@pytest.mark.parametrize(("fold", "dtype"), USES, ids=[f"{fold.name}-{dtype}" for fold, dtype in USES])
+@given(data=st.data())
+def test_a_state_can_be_stored_as_it_is(fold: Fold, dtype: DType, data: st.DataObject) -> None:
+    """A state is made of None, ints, floats, strings and lists, and merging leaves both sides as they were."""
+    left, right = (lifted(fold, data.draw(rows(dtype)), 2) for _ in "ab")
+    before = json.dumps([left, right])
+    fold.merge(left, right, 2)
+    assert json.dumps([left, right]) == before
+    assert json.loads(before) == [left, right]
+
+
+def test_every_fold_is_the_fold_of_an_aggregate() -> None:
+    """No fold is kept that no aggregate is finished from, and none is missing."""
+    assert {row.fold for row in AGGREGATES} == set(FOLDS)

@@ -1,0 +1,100 @@
+"""Canonical values of each type, and instants: small pools in which ties, limits and boundaries are common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import TypeVar
+
+from hypothesis import strategies as st
+
+from featurestore.semantics.dtypes import BOOL, DATE, EPOCH_DAY, FLOAT64, INT64, STRING, TIMESTAMP, DType, Value
+from featurestore.semantics.instants import INT64_MAX, INT64_MIN, duration_us
+
+T = TypeVar("T")
+
+NOW_US = int(datetime(2024, 11, 3, 6, tzinfo=UTC).timestamp()) * 1_000_000
+"""The instant that all is near: New York's clocks go back right then."""
+WINDOWS = ("1us", "2us", "10us", "1s", "1h", "1d", "7d")
+DELAY = "10us"
+EDGES_US = (-1, 0, 1)
+_REACHES_US = (0, *(duration_us(window) for window in WINDOWS))
+_LIMIT_US = 2**62
+_FIRST_US = int(datetime(1900, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+_LAST_US = int(datetime(2190, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+
+_SELDOM = st.integers(0, 9).map(lambda drawn: drawn != 7)
+_INSTANTS = st.builds(
+    lambda reach_us, side, edge_us: NOW_US + side * reach_us + edge_us,
+    st.sampled_from(_REACHES_US),
+    st.sampled_from((-1, -1, -1, -1, -1, 1)),
+    st.integers(-2, 2),
+)
+
+_INTS = (0, 1, 2, -1, -3, 7, 2**31, 2**32, -(2**32) - 1, 2**53 + 1, 2**62, INT64_MAX, INT64_MIN, INT64_MAX - 1)
+_FLOATS = (
+    *(0.0, -0.0, 1.0, 0.1, 0.2, 0.3, -1.5, 15.0, 1e-3, 0.49999999999999994, 4503599627370497.5),
+    *(
+        2.0**-11,
+        2.0**-64,
+        1.5 * 2.0**-64,
+        2.0**-65,
+        -(2.0**-65),
+        3 * 2.0**-66,
+        2.0**-66,
+        5e-324,
+        2.2250738585072014e-308,
+    ),
+    *(2.0**62, -(2.0**62), math.nextafter(2.0**63, 0.0), 2.0**63, -(2.0**63), 1e300, -1.7976931348623157e308),
+    *(math.nan, math.inf, -math.inf),
+)
+# texts that compare, measure or print otherwise in another unit, order or quoting
+_TEXTS = ("", "a", "A", "b", "aa", "ä", "a\u0308", "\uffff", "\U0001f600", "1", "'", '"', "\\", ",", "{0}", "a b", "İ")
+
+
+def pick(draw: st.DrawFn, choices: Sequence[T]) -> T:
+    """One of them; faster than `sampled_from`, which is made anew for each list."""
+    return choices[draw(st.integers(0, len(choices) - 1))]
+
+
+@cache
+def values(dtype: DType) -> st.SearchStrategy[Value]:
+    """Canonical values of a type, never None; floats as they come in, so NaN, infinity and -0.0 are among them."""
+    few: st.SearchStrategy[Value]
+    if dtype == BOOL:
+        return st.booleans()
+    if dtype == INT64:
+        few = st.sampled_from((0, 1, 2, -1))
+        return few | st.sampled_from(_INTS) | st.integers(INT64_MIN, INT64_MAX)
+    if dtype == FLOAT64:
+        few = st.sampled_from((0.0, 1.0, 0.5, 16.0))
+        return few | st.sampled_from(_FLOATS) | st.floats(-1000.0, 1000.0) | st.floats()
+    if dtype == STRING:
+        return st.sampled_from(("a", "b")) | st.sampled_from(_TEXTS) | st.text(max_size=4)
+    if dtype == TIMESTAMP:
+        return instants() | st.integers(_FIRST_US, _LAST_US) | st.sampled_from((0, -1, _LIMIT_US, -_LIMIT_US))
+    if dtype == DATE:
+        ends = (1 - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY, 0, -1, 19_782)
+        return st.sampled_from(ends) | st.integers(1 - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY)
+    assert dtype.item is not None
+    return st.lists(nullable(values(dtype.item)), max_size=3).map(tuple)
+
+
+@cache
+def nullable(strategy: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
+    """The same, and now and then None."""
+    return _SELDOM.flatmap(lambda drawn: strategy if drawn else st.none())
+
+
+def instants() -> st.SearchStrategy[int]:
+    """Instants at NOW_US, or a window's length before it or after it, give or take two microseconds."""
+    return _INSTANTS
+
+
+@cache
+def event_instants() -> st.SearchStrategy[int | None]:
+    """Event times: mostly near NOW_US, now and then none, or at or beyond what one may be (+-2^62)."""
+    limits = (None, None, _LIMIT_US, -_LIMIT_US, _LIMIT_US + 1, -_LIMIT_US - 1, INT64_MAX, INT64_MIN, 0, -1)
+    return st.integers(0, 19).flatmap(lambda drawn: st.sampled_from(limits) if drawn == 7 else instants())
