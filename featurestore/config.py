@@ -26,7 +26,8 @@ class Config:
 
 
 def read_config(root: str | Path, *, environment: str | None = None, home: str | Path | None = None) -> Config:
-    """The settings of the project in a folder: featurestore.toml, then `[environments.<name>]` in it, then the environment's variables.
+    """The settings of the project in a folder: featurestore.toml, then `[environments.<name>]` in it, then the
+    environment's variables.
 
     FEATURESTORE_ENV names the environment, FEATURESTORE_REDIS_URL the server, FEATURESTORE_HOME the state folder.
     Raises: ConfigError  when the file is missing or says something that is not understood.

@@ -1,4 +1,5 @@
-"""Every error of the product, drawn as one tree. Each says what is wrong, where, what there is instead, and how to mend it.
+"""Every error of the product, drawn as one tree. Each says what is wrong, where, what there is instead, and how to
+mend it.
 
 FeatureStoreError
 ├── ConfigError                 featurestore.toml or the environment is wrong

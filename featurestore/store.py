@@ -22,7 +22,8 @@ from featurestore.offline.materialize import state_rows
 from featurestore.offline.scan import History
 from featurestore.online.online_store import IngestReport, OnlineStore
 from featurestore.online.pointers import Pointer
-from featurestore.online.server import Server, check_safe, connect, open_server
+from featurestore.online.project import open_online
+from featurestore.online.server import Server
 from featurestore.online.state_store import Counts
 from featurestore.online.vectors import Vectors
 from featurestore.plan.build import plan_feature_set, plan_scan, plan_view
@@ -69,18 +70,10 @@ class FeatureStore:
         return EventLog(self.config.home / "log")
 
     @cached_property
-    def server(self) -> Server:
-        """The online store's server."""
-        self.config.home.mkdir(parents=True, exist_ok=True)
-        self._server = open_server(self.config.home, self.config.redis_url)
-        return self._server
-
-    @cached_property
     def online(self) -> OnlineStore:
-        """The online road."""
-        client = connect(self.server.url)
-        check_safe(client)
-        return OnlineStore(client, self.config.project, self.log, self.config.home / "quarantine")
+        """The online road; its server is found or started here."""
+        self._server, online = open_online(self.config, self.log)
+        return online
 
     @property
     def history(self) -> History:
@@ -110,8 +103,8 @@ class FeatureStore:
     ) -> Dataset:
         """A training set: every row of the spine with the features as of the instant in its column `as_of`.
 
-        The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such files. Its columns pass
-        through in order. With `statuses`, a column `<feature>__status` follows each feature.
+        The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such
+        files. Its columns pass through in order. With `statuses`, a column `<feature>__status` follows each feature.
         """
         return build_dataset(self.plan(feature_set), spine, as_of, self.history, statuses=statuses, threads=threads)
 
@@ -122,7 +115,8 @@ class FeatureStore:
         *,
         as_of: datetime | str | None = None,
     ) -> Vectors:
-        """The vectors for some questions, each a spine row without `as_of`; all as of one instant: now, or the one given."""
+        """The vectors for some questions, each a spine row without `as_of`; all as of one instant: now, or the one
+        given."""
         rows = [inputs] if isinstance(inputs, Mapping) else inputs
         return self.online.lookup(self.plan(feature_set), rows, None if as_of is None else instant_us(as_of))
 
@@ -136,7 +130,8 @@ class FeatureStore:
     def materialize(
         self, views: Sequence[type[FeatureView]] = (), *, progress: Progress | None = None
     ) -> MaterializeReport:
-        """Compute the state of all keys from history and publish it when it is complete; what served before serves until then.
+        """Compute the state of all keys from history and publish it when it is complete; what served before serves
+        until then.
 
         Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read.
         """
@@ -173,7 +168,7 @@ class FeatureStore:
             self._server.close()
         if "log" in self.__dict__:
             self.log.close()
-        for name in ("online", "server", "log"):
+        for name in ("online", "log"):
             self.__dict__.pop(name, None)
         self._server = None
 

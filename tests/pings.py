@@ -144,6 +144,7 @@ class Derived(FeatureView, entity=User, source=Ping):
     last = feature(Ping.number.last(over="1us"), default=-2.0)
     both = Ping.number.sum() + Ping.number.last(over="1us")
     seen = rows() > 0
+    below = (Ping.number.sum().fill_null(0.0) - 1).sqrt()
     asked = Ping.number.sum() * Ask.number
     after_default = feature(Ping.number.last(over="1us"), default=-2.0) * 2
 

@@ -7,14 +7,12 @@ and `_position`. Where views refer to views of other sources, `rows` is a dict o
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import md5
 from typing import Any, NamedTuple
 
 from featurestore.define.view import ViewSpec
 from featurestore.expr.nodes import Aggregate, Call, Default, FeatureRef, Literal, Node, RequestRef
-from tests.reference_functions import called, entered, summed, varied
+from tests.reference_functions import called, entered, fingerprint_of, summed, varied
 
 STATUSES = ("ok", "null", "not_found", "overflow")  # from best to worst
 Answer = tuple[Any, str]
@@ -49,7 +47,7 @@ def reference(spec: ViewSpec, rows: Rows, key: tuple[Any, ...], as_of_us: int, r
                 return (None, "overflow") if overflow else answered(value) if own else (value, "not_found")
         raise AssertionError(f"{node} is no value")
 
-    return {feature.name: evaluated(feature.node, leaf) for feature in spec.features}
+    return {feature.name: answer_of(feature.node, leaf) for feature in spec.features}
 
 
 def visible(spec: ViewSpec, rows: Rows, key: tuple[Any, ...], as_of_us: int) -> list[Seen]:
@@ -61,14 +59,16 @@ def visible(spec: ViewSpec, rows: Rows, key: tuple[Any, ...], as_of_us: int) -> 
         row = {column.name: entered(given.get(column.name)) for column in columns}
         event_at = row[source.event_at] if source.event_at else -(2**62)
         identity = row[source.row_id] if source.row_id else given.get("_position", f"row {number}")
-        if event_at is None or identity is None or abs(event_at) > 2**62:
+        if event_at is None or identity is None:
             continue
         stamped = given.get("_known_at_us", event_at + source.delay_us) if source.event_at else event_at
         known_at = row[source.known_at] if source.known_at else stamped
         held = [row[name] for name in spec.key_columns]
-        if known_at is None or None in held or [*map(type, held), *held] != [*map(type, key), *key]:
+        if known_at is None or abs(event_at) > 2**62 or abs(known_at) > 2**62:
             continue
-        fingerprint = md5(",".join(text_of(row[column.name]) for column in columns).encode()).hexdigest()[:16]
+        if None in held or [*map(type, held), *held] != [*map(type, key), *key]:
+            continue
+        fingerprint = fingerprint_of([row[column.name] for column in columns])
         fact = Seen(event_at, known_at, fingerprint, row[source.order] if source.order else None, row)
         facts[identity, event_at] = min(facts.get((identity, event_at), fact), fact, key=lambda each: each[1:3])
     return [fact for fact in facts.values() if max(fact.event_at_us, fact.known_at_us) < as_of_us]
@@ -103,18 +103,25 @@ def aggregated(node: Aggregate, seen: Sequence[Seen], as_of_us: int) -> tuple[An
     raise AssertionError(f"no rule for {node.function}")
 
 
+def answer_of(node: Node, leaf: Callable[[Node], Answer]) -> Answer:
+    """Value and status of an expression (R14): what is computed is ok where there is a value."""
+    value, status = evaluated(node, leaf)
+    return value, "ok" if isinstance(node, Call) and value is not None else status
+
+
 def evaluated(node: Node, leaf: Callable[[Node], Answer]) -> Answer:
-    """Value and status of an expression (R14): a computed null has the worst status of its inputs."""
+    """Value, and the status that a null has: the worst of all below, through calls but not through defaults."""
     match node:
         case Literal():
             return answered(node.value)
         case Default():
-            value, status = evaluated(node.input, leaf)
+            value, status = answer_of(node.input, leaf)
             return (node.value if value is None and status != "overflow" else value), status
         case Call():
             given = [evaluated(argument, leaf) for argument in node.arguments]
-            value = called(node, [each for each, _ in given])
-            return value, max("null", *(each for _, each in given), key=STATUSES.index) if value is None else "ok"
+            return called(node, [value for value, _ in given]), max(
+                "null", *(each for _, each in given), key=STATUSES.index
+            )
     return leaf(node)
 
 
@@ -131,17 +138,3 @@ def answered(value: Any) -> Answer:
 def nulls_first(value: Any) -> tuple[bool, Any]:
     """What sorts a value after null."""
     return value is not None, value
-
-
-def text_of(value: Any) -> str:
-    """A value as the fingerprint of a row reads it (R6)."""
-    match value:
-        case None:
-            return "n"
-        case bool():
-            return f"b{int(value)}"
-        case int():
-            return f"i{value}"
-        case float():
-            return f"f{struct.unpack('>Q', struct.pack('>d', value))[0]:064b}"
-    return f"s{len(value)}:{value}"

@@ -1,4 +1,4 @@
-"""R9 and R10 for the third voice: exact sums as fractions, and every function of the language in plain Python.
+"""What the third voice computes with: R6's texts, R9's sums as fractions, every function of R10 in plain Python.
 
 Zones come from `zoneinfo` on the pinned `tzdata` package (R1), whatever the system has.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import operator
+import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from functools import cache
+from hashlib import md5
 from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -40,6 +42,25 @@ def called(node: Call, values: list[Any]) -> Any:
         return entered(FUNCTIONS[node.function](*values, *([node.parameter] if node.parameter else [])))
     except (ValueError, ZeroDivisionError, OverflowError):
         return None
+
+
+def fingerprint_of(values: Sequence[Any]) -> str:
+    """Which of several versions of a fact counts (R6): values in the order of their columns' names."""
+    return md5(",".join(text_of(value) for value in values).encode()).hexdigest()[:16]
+
+
+def text_of(value: Any) -> str:
+    """A value as the fingerprint of a row reads it (R6)."""
+    match value:
+        case None:
+            return "n"
+        case bool():
+            return f"b{int(value)}"
+        case int():
+            return f"i{value}"
+        case float():
+            return f"f{struct.unpack('>Q', struct.pack('>d', value))[0]:064b}"
+    return f"s{len(value)}:{value}"
 
 
 def summed(present: Sequence[Any], mean: bool) -> tuple[Any, bool]:

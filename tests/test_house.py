@@ -27,7 +27,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"log"}),
     frozenset({"offline", "online"}),
     frozenset({"check", "serve"}),
-    frozenset({"store", "demo"}),
+    frozenset({"store"}),
+    frozenset({"demo"}),
     frozenset({"cli"}),
 )
 LAYER_OF = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}

@@ -28,7 +28,8 @@ from tests.pings import (
     slow,
     values,
 )
-from tests.reference import reference, text_of
+from tests.reference import reference
+from tests.reference_functions import text_of
 
 
 def test_r1_local_times_come_from_the_zone_of_that_instant() -> None:
@@ -197,7 +198,15 @@ def test_r11_a_null_key_part_was_never_seen_and_columns_do_not_run_together() ->
 
 @pytest.mark.parametrize(
     "unusable",
-    [{"id": None}, {"at": None}, {"learnt_at": None}, {"at": 2**62 + 1}, {"at": -(2**62) - 1}, {"user": None}],
+    [
+        {"id": None},
+        {"at": None},
+        {"learnt_at": None},
+        {"at": 2**62 + 1},
+        {"at": -(2**62) - 1},
+        {"learnt_at": -(2**62) - 1},
+        {"user": None},
+    ],
     ids=str,
 )
 def test_r16_a_row_without_usable_instant_id_or_key_counts_nowhere(unusable: dict[str, Any]) -> None:

@@ -124,6 +124,10 @@ def test_r14_a_derived_null_has_the_worst_status_of_its_inputs() -> None:
     assert (found["both"], found["asked"], found["seen"]) == ((None, OVERFLOW), (None, OVERFLOW), (True, OK))
     unknown = reference(Derived.__spec__, big, (2,), 100, {"number": None, "moment": None})
     assert (unknown["both"], unknown["asked"], unknown["seen"]) == ((None, NOT_FOUND), (None, NOT_FOUND), (False, OK))
+    assert found["below"] == (
+        None,
+        OVERFLOW,
+    )  # the null comes from the root, the overflow lies under a call that is there
     asked = reference(Derived.__spec__, [ping(1)], (1,), 100, {"number": None, "moment": None})
     assert asked["asked"] == (None, NULL)
 

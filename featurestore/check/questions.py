@@ -56,7 +56,8 @@ class Questions:
         self._timed = [view for view in self._views if view.state and view.state.scan.event_at is not None]
 
     def draw(self, instants: int, low_us: int, high_us: int) -> list[Asked]:
-        """Questions at some instants in `[low, high)`, in order; nearly all at a boundary of a row, or 1 us beside it."""
+        """Questions at some instants in `[low, high)`, in order; nearly all at a boundary of a row, or 1 us beside
+        it."""
         found = []
         for _ in range(instants):
             at_us, first = self._instant(low_us, high_us)
@@ -81,7 +82,8 @@ class Questions:
         return random.randrange(low_us, high_us), None
 
     def _inputs(self, at_us: int, first: tuple[View, dict[str, Value]] | None) -> dict[str, Value]:
-        """Inputs that fit together: each view's key is taken from a recent row that agrees with what is fixed already."""
+        """Inputs that fit together: each view's key is taken from a recent row that agrees with what is fixed
+        already."""
         random = self._random
         fixed: dict[str, Value] = {}
         seen: dict[str, Value] = {}

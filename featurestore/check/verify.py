@@ -1,7 +1,8 @@
 """`verify`: replay real history through the online road and ask DuckDB the same questions, bit for bit.
 
-Three legs build the state in three ways, so that DuckDB never only checks itself: by ingest alone (rows in shuffled batches, some long
-before they become visible, some delivered twice), by materialise alone, and by materialise up to a random cut with ingest after it.
+Three legs build the state in three ways, so that DuckDB never only checks itself: by ingest alone (rows in shuffled
+batches, some long before they become visible, some delivered twice), by materialise alone, and by materialise up to a
+random cut with ingest after it.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ def verify(
 
 
 def _slices(plan: Plan, history: History, most: int, random: Random) -> dict[str, pa.Table]:
-    """The rows to replay, for each source: all of a static one, else as many as fit, from one stretch of time for all sources."""
+    """The rows to replay, for each source: all of a static one, else as many as fit, from one stretch of time for all
+    sources."""
     whole = {}
     for state in plan.states:
         if state.scan.source not in whole:
@@ -134,14 +136,14 @@ def _replay(
     """Build the state in one way, and look up what can be asked on the way."""
     project = f"verify-{secrets.token_hex(6)}"
     store, road = StateStore(client, project), LookupRoad(client, project)
-    dtypes = {given.name: given.dtype for given in plan.inputs}
     arrivals = _arrivals(plan, rows, random)
     cut_us = {"ingest": None, "materialize": 2**62, LEGS[2]: questions[len(questions) * 2 // 5].as_of_us}[leg]
     try:
         built = {}
         for state in plan.states:
             taken = [] if cut_us is None else [row for arrived, row in arrivals[state.scan.source] if arrived < cut_us]
-            # a cut leaves out what no later question can see, as `materialize` does; without a cut all instants are asked
+            # a cut leaves out what no later question can see, as `materialize` does; without a cut all instants are
+            # asked
             longest = _longest_us(plan, state) if leg == LEGS[2] else None
             built[state.id] = _materialized(state, taken, rows[state.scan.source].schema, store, cut_us or 0, longest)
         store.publish(built)
@@ -158,16 +160,14 @@ def _replay(
             if leg != "materialize":
                 _ingest_until(chunk[-1][1].as_of_us, plan, pending, store, built, random)
             for place, asked in chunk:
-                inputs = [
-                    {name: python_value(row[name], dtype) for name, dtype in dtypes.items()} for row in asked.inputs
-                ]
-                yield place, asked, road.lookup(plan, inputs, asked.as_of_us)
+                yield place, asked, road.answer_canonical(plan, asked.inputs, asked.as_of_us)
     finally:
         store.drop_project()
 
 
 def _arrivals(plan: Plan, rows: dict[str, pa.Table], random: Random) -> Arrivals:
-    """Every row with the instant at which it comes in: never after it becomes visible, often long before; some come twice."""
+    """Every row with the instant at which it comes in: never after it becomes visible, often long before; some come
+    twice."""
     found: Arrivals = {}
     for state in plan.states:
         source = state.scan.source

@@ -92,7 +92,8 @@ def declare_columns(
         marker: Any = get_origin(annotation) or annotation
         if marker not in allowed:
             raise InvalidDefinition(
-                f"`{cls.__name__}.{name}` is annotated `{getattr(annotation, '__name__', annotation)}`, which is no column",
+                f"`{cls.__name__}.{name}` is annotated "
+                f"`{getattr(annotation, '__name__', annotation)}`, which is no column",
                 where=place(cls, name),
                 has=[
                     f"{each.__name__}[...]" if each not in (EventTime, KnownTime) else each.__name__ for each in allowed

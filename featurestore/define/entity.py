@@ -22,7 +22,8 @@ class KeyPart:
 
 
 class Entity:
-    """A thing that features are about; its columns are the key. `Airport(code=Trip.origin)` is the same entity asked for by another input."""
+    """A thing that features are about; its columns are the key. `Airport(code=Trip.origin)` is the same entity asked
+    for by another input."""
 
     __columns__: ClassVar[tuple[ColumnSpec, ...]] = ()
 
@@ -44,12 +45,14 @@ class Entity:
                 )
             if not (isinstance(value, Expr) and isinstance(value.node, RequestRef)):
                 raise InvalidDefinition(
-                    f"the key `{type(self).__name__}.{name}` comes from `{value!r:.60}`, which is no column of a request",
+                    f"the key `{type(self).__name__}.{name}` comes from `{value!r:.60}`, which is no "
+                    f"column of a request",
                     fix="take keys from a request; a key that another feature gives would cost a second trip",
                 )
             if value.node.dtype != known[name].dtype:
                 raise InvalidDefinition(
-                    f"the key `{type(self).__name__}.{name}` is {known[name].dtype}, its input `{value!r}` is {value.node.dtype}",
+                    f"the key `{type(self).__name__}.{name}` is {known[name].dtype}, its input "
+                    f"`{value!r}` is {value.node.dtype}",
                     fix="give both one type",
                 )
         self.inputs = {name: value.node.name for name, value in inputs.items() if isinstance(value.node, RequestRef)}

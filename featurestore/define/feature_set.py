@@ -13,7 +13,8 @@ Member = type[FeatureView] | Expr[Any] | Group[Any]
 
 
 class FeatureSet:
-    """Views and single features under one name, in order: `FeatureSet("arrival_delay", PlaneHistory, DestWeather.visibility)`."""
+    """Views and single features under one name, in order: `FeatureSet("arrival_delay", PlaneHistory,
+    DestWeather.visibility)`."""
 
     def __init__(self, name: str, *members: Member, doc: str = "") -> None:
         if not (isinstance(name, str) and name.isidentifier()):

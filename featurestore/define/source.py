@@ -35,8 +35,8 @@ class SourceSpec:
 class Source:
     """Rows that happened: one class, annotated attributes are its columns.
 
-    Options are class keywords: `data=` where its history is (none: it is only pushed), `delay=` from the event to when a row is known,
-    `zone=` of times that carry none, `static=True` for a table without time.
+    Options are class keywords: `data=` where its history is (none: it is only pushed), `delay=` from the event to
+    when a row is known, `zone=` of times that carry none, `static=True` for a table without time.
     """
 
     __spec__: ClassVar[SourceSpec]

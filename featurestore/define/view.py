@@ -92,8 +92,8 @@ class ViewSpec:
 class FeatureView:
     """Features of one entity from one source, or of a request, or of other views.
 
-    Assigned attributes are features: an expression, `feature(...)`, or a group, which gives one feature a window (`delay_7d`). A subclass
-    with another `entity=` is the same state read for another key.
+    Assigned attributes are features: an expression, `feature(...)`, or a group, which gives one feature a window
+    (`delay_7d`). A subclass with another `entity=` is the same state read for another key.
     """
 
     __spec__: ClassVar[ViewSpec]
@@ -178,7 +178,8 @@ def _checked_key(
             )
         if columns[name].dtype != part.column.dtype:
             raise TypeMismatch(
-                f"`{source.__name__}.{name}` is {columns[name].dtype}, the key `{part.entity}.{part.column.name}` is {part.column.dtype}",
+                f"`{source.__name__}.{name}` is {columns[name].dtype}, the key "
+                f"`{part.entity}.{part.column.name}` is {part.column.dtype}",
                 where=place(cls),
                 fix='give both one type: 1 and "1" are two keys',
             )
@@ -260,7 +261,8 @@ def _check_feature(cls: type, attribute: str, node: Node, source: type[Source] |
             )
         if isinstance(each, Aggregate) and each.source != own:
             raise InvalidDefinition(
-                f"`{cls.__name__}.{attribute}` aggregates `{each.source or 'rows'}`, the view's source is `{own or 'none'}`",
+                f"`{cls.__name__}.{attribute}` aggregates `{each.source or 'rows'}`, the view's "
+                f"source is `{own or 'none'}`",
                 where=place(cls, attribute),
                 fix="a view has one source; write a second view and refer to its features",
             )

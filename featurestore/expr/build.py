@@ -1,4 +1,5 @@
-"""Nodes from typed parts: every node that is made has been checked against its table row, so an expression that exists has a type."""
+"""Nodes from typed parts: every node that is made has been checked against its table row, so an expression that
+exists has a type."""
 
 from __future__ import annotations
 

@@ -322,7 +322,8 @@ Operand = Expr[Any] | bool | int | float | str | datetime | date
 
 
 class Group(Generic[T]):
-    """One aggregate over several windows: `group["7d"]` is one of them. As a view's attribute it is one feature a window."""
+    """One aggregate over several windows: `group["7d"]` is one of them. As a view's attribute it is one feature a
+    window."""
 
     __slots__ = ("members",)
 

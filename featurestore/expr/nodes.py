@@ -1,4 +1,5 @@
-"""The nodes of an expression: a closed union of frozen dataclasses with structural equality. Operators live on `fluent.Expr`."""
+"""The nodes of an expression: a closed union of frozen dataclasses with structural equality. Operators live on
+`fluent.Expr`."""
 
 from __future__ import annotations
 
@@ -107,7 +108,8 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def inputs_of(node: Node) -> Iterator[Node]:
-    """What a derived value is derived from (R14): the nearest aggregates, features, request values and defaulted expressions below."""
+    """What a derived value is derived from (R14): the nearest aggregates, features, request values and defaulted
+    expressions below."""
     for child in children(node):
         if isinstance(child, Call):
             yield from inputs_of(child)

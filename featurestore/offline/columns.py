@@ -1,4 +1,5 @@
-"""Columns of files and frames as canonical values (R8): what the type cannot hold becomes null, what could be guessed is refused."""
+"""Columns of files and frames as canonical values (R8): what the type cannot hold becomes null, what could be guessed
+is refused."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from featurestore.semantics.zones import local_offsets, offsets
 def connect(
     folders: Iterable[Path], *, threads: int | None = None, memory_limit: str | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A new in-memory database that may open files below `folders` only, load no extension, and knows the macros of the semantics."""
+    """A new in-memory database that may open files below `folders` only, load no extension, and knows the macros of
+    the semantics."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")

@@ -79,7 +79,8 @@ class Dataset:
 def build_dataset(
     plan: Plan, spine: object, as_of: str, history: History, *, statuses: bool = False, threads: int | None = None
 ) -> Dataset:
-    """Answer a spine. The same input gives the same bytes, whatever the number of threads and the order of rows in files.
+    """Answer a spine. The same input gives the same bytes, whatever the number of threads and the order of rows in
+    files.
 
     Raises: InputError  and its kinds, when the spine or a source does not fit the definitions.
     """
@@ -108,7 +109,8 @@ def build_dataset(
 def answer_canonical(plan: Plan, asked: pa.Table, history: History, *, threads: int | None = None) -> pa.Table:
     """Canonical values and statuses for a table that is `asked` already; what `verify` compares.
 
-    Shape: `asked` has `spine_row`, `as_of_us` and `i_<input>`; the result has `<feature>` and `<feature>__status` in the same order.
+    Shape: `asked` has `spine_row`, `as_of_us` and `i_<input>`; the result has `<feature>` and `<feature>__status` in
+    the same order.
     """
     scans = {state.scan.source: state.scan for state in plan.states}
     connection = connect(

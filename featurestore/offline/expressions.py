@@ -25,7 +25,8 @@ Leaf = ColumnRef | RequestRef | FeatureRef | Aggregate
 
 
 class SqlExpressions:
-    """Text for nodes whose leaves (columns, request values, features, aggregates) another part of the SELECT provides."""
+    """Text for nodes whose leaves (columns, request values, features, aggregates) another part of the SELECT
+    provides."""
 
     def __init__(self, value_of: Callable[[Leaf], str], status_of: Callable[[Leaf], str] | None = None) -> None:
         self._value_of, self._status_of = value_of, status_of
@@ -45,7 +46,10 @@ class SqlExpressions:
                 return text.format(*arguments, p=offset_macro(node.parameter) if node.parameter else "")
             case Default():
                 inner, default = self.value(node.input), sql_literal(node.value, node.dtype)
-                return f"CASE WHEN {inner} IS NULL AND {self.status(node.input)} <> {OVERFLOW} THEN {default} ELSE {inner} END"
+                return (
+                    f"CASE WHEN {inner} IS NULL AND {self.status(node.input)} <> {OVERFLOW} THEN "
+                    f"{default} ELSE {inner} END"
+                )
             case _:
                 assert_never(node)
 

@@ -1,4 +1,5 @@
-"""The left half of a plan over all history: rows in the order of their keys, for the online store to build its trees from."""
+"""The left half of a plan over all history: rows in the order of their keys, for the online store to build its trees
+from."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from featurestore.offline.states import key_names, state_sql, zones_of
 from featurestore.plan.nodes import State
 
 RETAINED_US = 86_400_000_000
-"""Beyond the longest window, a key keeps rows this much older, so that an instant a little before its newest row can still be asked."""
+"""Beyond the longest window, a key keeps rows this much older, so that an instant a little before its newest row can
+still be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class StateRows:
 def state_rows(state: State, history: History, clock_us: int, longest_us: int | None) -> Iterator[StateRows]:
     """The rows of a state, and what no window of `longest_us` can see any more left out (R12).
 
-    What a window can still see is judged by the key's own progress: its greatest `visible_at` that the store's clock has reached.
+    What a window can still see is judged by the key's own progress: its greatest `visible_at` that the store's clock
+    has reached.
     """
     connection = connect(history.folders(state.scan) or [history.root])
     try:
@@ -42,7 +45,8 @@ def state_rows(state: State, history: History, clock_us: int, longest_us: int | 
         connection.execute(f"CREATE TEMP TABLE source_rows AS {scan}")
         keyed = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in state.key)
         counted = connection.execute(
-            f"SELECT count(*), count(*) FILTER (WHERE usable AND NOT ({keyed})), count(*) FILTER (WHERE NOT usable) FROM source_rows"
+            f"SELECT count(*), count(*) FILTER (WHERE usable AND NOT ({keyed})), count(*) FILTER "
+            f"(WHERE NOT usable) FROM source_rows"
         ).fetchall()[0]
         connection.execute(f"CREATE TEMP TABLE facts AS {state_sql(state, 'source_rows')}")
         facts = connection.execute("SELECT count(*) FROM facts").fetchall()[0]
@@ -74,6 +78,7 @@ def _ordered(state: State, clock_us: int, longest_us: int | None) -> str:
         f"SELECT {keys}, event_at_us, known_at_us, order_by, row_id, fingerprint, {bits} AS bits{values},\n"
         f"  min(visible_at_us) {over} AS seen_us, {horizon} AS horizon_us\nFROM facts\n"
         # the newest row stays whatever its age: the key has been seen, which its statuses must go on to say
-        f"QUALIFY horizon_us IS NULL OR event_at_us >= horizon_us OR row_number() OVER (PARTITION BY {keys} ORDER BY event_at_us DESC) = 1\n"
+        f"QUALIFY horizon_us IS NULL OR event_at_us >= horizon_us OR row_number() OVER (PARTITION BY "
+        f"{keys} ORDER BY event_at_us DESC) = 1\n"
         f"ORDER BY {keys}, event_at_us"
     )

@@ -22,17 +22,16 @@ from featurestore.semantics.identity import sql_fingerprint
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US
 from featurestore.tables import arrow_table
 
-LOG_SCHEMA = pa.schema(
-    [pa.field("position", pa.int64()), pa.field("known_at_us", pa.int64()), pa.field("body", pa.string())]
-)
+LOG_SCHEMA: pa.Schema = pa.RecordBatch.from_pylist([{"position": 1, "known_at_us": 1, "body": ""}]).schema
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Where rows come from: the project's folder for relative paths, the log, and the last position that counts for each source.
+    """Where rows come from: the project's folder for relative paths, the log, and the last position that counts for
+    each source.
 
-    `upto` leaves out later positions; a source that is not in it is read to its head. `rows` stands in for a source's data and log: rows
-    that an earlier scan gave, so that `verify` can ask about those of its choice.
+    `upto` leaves out later positions; a source that is not in it is read to its head. `rows` stands in for a source's
+    data and log: rows that an earlier scan gave, so that `verify` can ask about those of its choice.
     """
 
     root: Path
@@ -61,7 +60,8 @@ def files_of(source: str, data: Parquet | Csv, root: Path) -> list[Path]:
 
 
 def scan_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> str:
-    """A SELECT of the source's rows: its columns by name, `event_at_us`, `known_at_us`, `row_id`, `fingerprint`, `usable`.
+    """A SELECT of the source's rows: its columns by name, `event_at_us`, `known_at_us`, `row_id`, `fingerprint`,
+    `usable`.
 
     Raises: MissingColumn, NaiveTime, InputError  when the data does not fit the declaration.
     """
@@ -141,7 +141,7 @@ def _data_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, roo
             )
         columns.append(f"{text} AS {quoted(column.name)}")
     event_at = f"CAST({EARLIEST_US} AS BIGINT)" if scan.event_at is None else quoted(scan.event_at)
-    times = _times(scan, f"{event_at} + {scan.delay_us}")
+    times = _times(scan, f"TRY_CAST(CAST({event_at} AS HUGEINT) + {scan.delay_us} AS BIGINT)")
     return (
         f"SELECT *, {times}, {_row_id(scan, 'CAST(NULL AS BIGINT)')} FROM (SELECT {', '.join(columns)} FROM {relation})"
     )
@@ -169,9 +169,15 @@ def _log_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, log: EventLog, u
     connection.register(name, pa.Table.from_batches(log.batches(scan.source, 0, upto), schema=LOG_SCHEMA))
     shape = json.dumps({column.name: sql_type(column.dtype) for column in scan.columns})
     columns = ", ".join(f"body.{quoted(column.name)}" for column in scan.columns)
-    inner = f"SELECT position, known_at_us AS stamped_us, json_transform(body, {literal(shape)}) AS body FROM {quoted(name)}"
+    inner = (
+        f"SELECT position, known_at_us AS stamped_us, json_transform(body, {literal(shape)}) AS "
+        f"body FROM {quoted(name)}"
+    )
     rows = f"SELECT position, stamped_us, {columns} FROM ({inner})"
-    return f"SELECT * EXCLUDE (position, stamped_us), {_times(scan, 'stamped_us')}, {_row_id(scan, 'position')} FROM ({rows})"
+    return (
+        f"SELECT * EXCLUDE (position, stamped_us), {_times(scan, 'stamped_us')}, "
+        f"{_row_id(scan, 'position')} FROM ({rows})"
+    )
 
 
 def _nothing_sql(scan: Scan) -> str:

@@ -15,7 +15,8 @@ from featurestore.semantics.statuses import NOT_FOUND, NULL, OK, OVERFLOW
 from featurestore.semantics.windows import Span
 
 BUCKETS_PER_WINDOW = 4
-"""A window is joined through this many buckets of time, plus one: fewer make rows meet questions in vain, more copy the questions."""
+"""A window is joined through this many buckets of time, plus one: fewer make rows meet questions in vain, more copy
+the questions."""
 
 
 @dataclass(slots=True)
@@ -34,10 +35,11 @@ class _Select:
 
 
 def select_sql(plan: Plan, scans: dict[str, str], *, statuses: bool = False, canonical: bool = False) -> str:
-    """The whole plan over a table `asked` (`spine_row`, `as_of_us`, `i_<input>`), one row out for each row in, in its order.
+    """The whole plan over a table `asked` (`spine_row`, `as_of_us`, `i_<input>`), one row out for each row in, in its
+    order.
 
-    `scans` holds the SELECT of each source. With `statuses`, every feature is followed by `<feature>__status`; with `canonical`, values
-    stay as the product computes them.
+    `scans` holds the SELECT of each source. With `statuses`, every feature is followed by `<feature>__status`; with
+    `canonical`, values stay as the product computes them.
     """
     select = _Select()
     for source, body in scans.items():
@@ -96,13 +98,10 @@ def _view_ctes(select: _Select, view: View, lanes: dict[str, str]) -> None:
         for i, answer in enumerate(view.answers):
             answers[answer.node] = f"a{i}"
             extra += _finish(view, answer, i)
-        source = select.add(
-            _cte(view.name, "answers"),
-            "aggregates, finished",
-            f"SELECT asked.*,\n      {f',{chr(10)}      '.join(extra)}\n    FROM asked\n    {chr(10).join(joins)}".replace(
-                "\nLEFT", "\n    LEFT"
-            ),
-        )
+        listed = ",\n      ".join(extra)
+        joined = "\n    ".join(joins)
+        body = f"SELECT asked.*,\n      {listed}\n    FROM asked\n    {joined}"
+        source = select.add(_cte(view.name, "answers"), "aggregates, finished", body)
     _features_cte(select, view, source, answers)
 
 
@@ -113,11 +112,13 @@ def _span_cte(select: _Select, view: View, span: Span, folds: dict[int, FoldUse]
     if span.length_us is None:
         over = f" OVER (PARTITION BY {', '.join(keys)} ORDER BY visible_at_us)"
         running = ", ".join([*keys, "visible_at_us", *collected(folds.items(), over)])
-        # all rows of one instant of visibility carry the same totals, so it does not matter which of them the join takes
+        # all rows of one instant of visibility carry the same totals, so it does not matter which of them the join
+        # takes
         same = " AND ".join(f"r.{key} = q.{key}" for key in keys)
         totals = ", ".join(f"r.{each.rsplit(' AS ', 1)[1]}" for each in collected(folds.items()))
         body = (
-            f"SELECT {q_keys}, q.as_of_us, {totals}\n    FROM {questions} q\n    ASOF JOIN (SELECT {running} FROM {rows}) r\n"
+            f"SELECT {q_keys}, q.as_of_us, {totals}\n    FROM {questions} q\n    ASOF JOIN (SELECT "
+            f"{running} FROM {rows}) r\n"
             f"      ON {same} AND q.as_of_us > r.visible_at_us"
         )
         return select.add(name, f"{view.name}: all history, as running totals in the order of visibility", body)
@@ -128,7 +129,8 @@ def _span_cte(select: _Select, view: View, span: Span, folds: dict[int, FoldUse]
         f"    FROM (SELECT *, unnest(range({low}, {high} + 1)) AS bucket FROM {questions}) q\n"
         f"    JOIN (SELECT *, fs_floor_div(event_at_us, {width}) AS bucket FROM {rows}) r\n"
         f"      ON {' AND '.join(f'r.{key} = q.{key}' for key in keys)} AND r.bucket = q.bucket\n"
-        f"    WHERE r.event_at_us >= q.as_of_us - {span.length_us} AND r.visible_at_us < q.as_of_us\n    GROUP BY {q_keys}, q.as_of_us"
+        f"    WHERE r.event_at_us >= q.as_of_us - {span.length_us} AND r.visible_at_us < q.as_of_us\n "
+        f"   GROUP BY {q_keys}, q.as_of_us"
     )
     return select.add(
         name, f"{view.name}: rows visible at the instant that happened in the {span.label} before it", body
@@ -162,7 +164,10 @@ def _features_cte(select: _Select, view: View, source: str, answers: dict[Aggreg
         match leaf:
             case Aggregate():
                 value = answers[leaf]
-                return f"CASE WHEN NOT found THEN {NOT_FOUND} WHEN {value}_overflow THEN {OVERFLOW} WHEN {value} IS NULL THEN {NULL} ELSE {OK} END"
+                return (
+                    f"CASE WHEN NOT found THEN {NOT_FOUND} WHEN {value}_overflow THEN {OVERFLOW} "
+                    f"WHEN {value} IS NULL THEN {NULL} ELSE {OK} END"
+                )
             case RequestRef():
                 return f"CASE WHEN i_{leaf.name} IS NULL THEN {NULL} ELSE {OK} END"
             case FeatureRef():

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from featurestore.errors import InputError, InvalidValue, MissingAsOf, MissingColumn, NaiveTime, did_you_mean
 from featurestore.offline.columns import NAIVE, canonical_column
 from featurestore.offline.connection import literal, quoted
+from featurestore.offline.expressions import sql_type
 from featurestore.plan.nodes import Input, Plan
 from featurestore.semantics.dtypes import TIMESTAMP
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US
@@ -18,7 +19,8 @@ from featurestore.tables import arrow_table
 
 
 def spine_table(spine: object, root: Path, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """A spine as Arrow: from pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such files."""
+    """A spine as Arrow: from pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT
+    over such files."""
     if isinstance(spine, (str, Path)):
         text = str(spine)
         if isinstance(spine, str) and text.lstrip().lower().startswith(("select", "with", "from")):
@@ -35,9 +37,8 @@ def spine_table(spine: object, root: Path, connection: duckdb.DuckDBPyConnection
                 f"there is no spine file `{text}`", fix="give the path of a Parquet or CSV file, or a SELECT"
             )
         if path.suffix == ".csv":
-            return connection.sql(
-                f"SELECT * FROM read_csv('{str(path).replace(chr(39), chr(39) * 2)}')"
-            ).to_arrow_table()
+            rows: pa.Table = connection.sql(f"SELECT * FROM read_csv({literal(str(path))})").to_arrow_table()
+            return rows
         return pq.read_table(path)
     return arrow_table(spine, "the spine")
 
@@ -76,8 +77,8 @@ def ask(connection: duckdb.DuckDBPyConnection, plan: Plan, spine: pa.Table, as_o
 
 def _converted(given: Input, types: dict[str, str], plan: Plan) -> str:
     stored = types[given.name]
-    if stored in ("NULL", '"NULL"'):
-        return f"CAST(NULL AS {'VARCHAR' if given.dtype.kind == 'string' else 'BIGINT' if given.dtype.kind != 'float64' else 'DOUBLE'})"
+    if stored in ("NULL", '"NULL"'):  # a column without any value has no type of its own
+        return f"CAST(NULL AS {sql_type(given.dtype)})"
     if given.dtype == TIMESTAMP and stored in NAIVE:
         raise NaiveTime(
             f"the times in the spine's `{given.name}` have no zone",
@@ -102,7 +103,8 @@ def _converted(given: Input, types: dict[str, str], plan: Plan) -> str:
 
 def _check_instants(connection: duckdb.DuckDBPyConnection, as_of: str) -> None:
     bad = connection.execute(
-        f"SELECT spine_row FROM asked WHERE as_of_us IS NULL OR as_of_us NOT BETWEEN {EARLIEST_US} AND {LATEST_US} ORDER BY 1 LIMIT 1"
+        f"SELECT spine_row FROM asked WHERE as_of_us IS NULL OR as_of_us NOT BETWEEN {EARLIEST_US} "
+        f"AND {LATEST_US} ORDER BY 1 LIMIT 1"
     ).fetchall()
     if bad:
         raise MissingAsOf(
@@ -112,7 +114,8 @@ def _check_instants(connection: duckdb.DuckDBPyConnection, as_of: str) -> None:
 
 
 def _check_values(connection: duckdb.DuckDBPyConnection, given: Input, stored: str) -> None:
-    """A value that its type cannot hold is refused, as a lookup refuses it; a float that is NaN or infinite is null on both roads."""
+    """A value that its type cannot hold is refused, as a lookup refuses it; a float that is NaN or infinite is null
+    on both roads."""
     if stored in ("FLOAT", "DOUBLE"):
         return
     bad = connection.execute(

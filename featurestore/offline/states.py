@@ -27,7 +27,8 @@ def key_names(state: State) -> list[str]:
 def state_sql(state: State, rows: str) -> str:
     """A SELECT of one row a fact: key, times, order, identity, `v0..` derived inputs, `w0..` filters.
 
-    Rows with a null key part are left out (they are unkeyed for this state), and of several deliveries of one fact one counts (R6).
+    Rows with a null key part are left out (they are unkeyed for this state), and of several deliveries of one fact
+    one counts (R6).
     """
     keys = [f"{quoted(name)} AS k{i}" for i, name in enumerate(state.key)]
     times = ["event_at_us", "known_at_us", "greatest(event_at_us, known_at_us) AS visible_at_us"]
@@ -38,7 +39,8 @@ def state_sql(state: State, rows: str) -> str:
     keyed = " AND ".join(["usable", *(f"{quoted(name)} IS NOT NULL" for name in state.key)])
     names = ", ".join(quoted(name) for name in state.key)
     once = (
-        f"\n    QUALIFY row_number() OVER (PARTITION BY {names}, event_at_us, row_id ORDER BY known_at_us, fingerprint) = 1"
+        f"\n    QUALIFY row_number() OVER (PARTITION BY {names}, event_at_us, row_id ORDER BY "
+        f"known_at_us, fingerprint) = 1"
         if state.scan.row_id
         else ""
     )

@@ -95,7 +95,8 @@ def _call(node: Call) -> Callable[[Known], Value]:
 
 
 def derive(state: State) -> Callable[[Row, int, int, Value, str | None], list[Any]]:
-    """The left half of a plan: a function from a canonical row and its times and identity to what the state keeps of it."""
+    """The left half of a plan: a function from a canonical row and its times and identity to what the state keeps of
+    it."""
     inputs = [value_of(node) for node in state.inputs]
     filters = [value_of(node) for node in state.filters]
     order = state.scan.order
@@ -109,6 +110,7 @@ def derive(state: State) -> Callable[[Row, int, int, Value, str | None], list[An
 
 
 def compute_features(view: View, known: dict[Any, Any]) -> None:
-    """The right half of a plan: add `(view, feature) -> (value, status)` for each feature of a view to what is known."""
+    """The right half of a plan: add `(view, feature) -> (value, status)` for each feature of a view to what is
+    known."""
     for feature in view.features:
         known[view.name, feature.name] = (value_of(feature.node)(known), status_of(feature.node)(known))

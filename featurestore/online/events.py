@@ -1,4 +1,5 @@
-"""Pushed rows on their way in: checked, made canonical, committed to the log. What cannot be used is set aside with its reason (R16)."""
+"""Pushed rows on their way in: checked, made canonical, committed to the log. What cannot be used is set aside with
+its reason (R16)."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def check_events(scan: Scan, events: object) -> Checked:
     """The rows of a call, canonical.
 
     Raises: InputError                 when the source does not take pushed rows, or `events` is no table.
-            MissingColumn, UnknownColumn, NaiveTime  when a row does not have the source's columns: nothing of the call is taken.
+            MissingColumn, UnknownColumn, NaiveTime  when a row does not have the source's columns: nothing of the
+            call is taken.
     """
     if scan.event_at is None:
         raise InputError(
@@ -135,7 +137,10 @@ def _canonical(raw: object, dtype: DType, zone: str | None) -> Value:
         raw = raw.date()
     if dtype != TIMESTAMP or zone is None or raw is None:
         return canonical(raw, dtype)
-    moment = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
+    try:
+        moment = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        return canonical(raw, dtype)  # which says what is wrong with it
     if not isinstance(moment, datetime) or moment.tzinfo is not None:
         return canonical(raw, dtype)
     return instant_of_local_us(zone, canonical(moment.replace(tzinfo=UTC), dtype))

@@ -1,4 +1,5 @@
-"""Names in Redis: all begin with the project; keys of one entity share a hash tag, so a cluster serves them from one slot."""
+"""Names in Redis: all begin with the project; keys of one entity share a hash tag, so a cluster serves them from one
+slot."""
 
 from __future__ import annotations
 

@@ -24,11 +24,10 @@ from featurestore.online.keys import generation_prefix, key_name, pointer_name
 from featurestore.online.pointers import Pointer, decode_pointer, reaching, read_pointers
 from featurestore.online.tree import Tree
 from featurestore.online.vectors import Vectors
-from featurestore.online.windows import ViewReader, first_guess
-from featurestore.plan.nodes import Plan, State, View
+from featurestore.online.windows import Finished, ViewReader, first_guess
+from featurestore.plan.nodes import Plan, State
 from featurestore.semantics.dtypes import Value, canonical
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US, instant_text
-from featurestore.semantics.statuses import NOT_FOUND
 
 Key = tuple[Value, ...]
 
@@ -66,9 +65,16 @@ class LookupRoad:
     def lookup(self, plan: Plan, inputs: Sequence[Mapping[str, Any]], as_of_us: int | None = None) -> Vectors:
         """The vectors for some questions, in their order.
 
-        Raises: InputError and its kinds  for a question that does not fit; StoreError and its kinds  when the store cannot answer.
+        Raises: InputError and its kinds  for a question that does not fit; StoreError and its kinds  when the store
+        cannot answer.
         """
         questions = [canonical_inputs(plan, row, place) for place, row in enumerate(inputs)]
+        return self.answer_canonical(plan, questions, as_of_us)
+
+    def answer_canonical(
+        self, plan: Plan, questions: Sequence[dict[str, Value]], as_of_us: int | None = None
+    ) -> Vectors:
+        """The vectors for questions whose inputs are canonical already."""
         asked_us = as_of_us
         if asked_us is not None and not EARLIEST_US < asked_us < LATEST_US:
             raise InputError(
@@ -92,8 +98,9 @@ class LookupRoad:
         given: bool,
     ) -> list[dict[Any, Any]] | None:
         """What is known for each question, or None when a pointer moved and everything has to be read again."""
-        known: list[dict[Any, Any]] = [dict(question) for question in questions]
-        open_questions = self._questions(plan, known, at_us)
+        # aggregates by question and view: two roles of one state have the same aggregates, for other keys
+        finished: list[dict[str, Finished]] = [{} for _ in questions]
+        open_questions = self._questions(plan, questions, finished, at_us)
         first = True
         while open_questions or first:
             replies, moved = self._fetch(plan, open_questions, pointers, at_us, given=given)
@@ -103,25 +110,29 @@ class LookupRoad:
             for question, reply in zip(open_questions, replies, strict=True):
                 for name, data in zip(question.ask, reply, strict=True):
                     question.tree.nodes[name] = json.loads(data) if data else None
-            open_questions = [question for question in open_questions if self._read(question, at_us, known)]
-        for values in known:
+            open_questions = [question for question in open_questions if self._read(question, at_us, finished)]
+        known: list[dict[Any, Any]] = [dict(question) for question in questions]
+        for values, answers in zip(known, finished, strict=True):
             for view in plan.views:
+                values.update(answers.get(view.name, {}))
                 compute_features(view, values)
         return known
 
-    def _read(self, question: _Question, at_us: int, known: list[dict[Any, Any]]) -> bool:
+    def _read(self, question: _Question, at_us: int, finished: list[dict[str, Finished]]) -> bool:
         """Finish a question's aggregates; True when nodes are missing, which it then asks for."""
         missing: set[bytes] = set()
         for place, reader in question.rows:
             try:
-                reader.read(question.tree, at_us, known[place], missing)
+                finished[place][reader.view.name] = reader.read(question.tree, at_us, missing)
             except AsOfTooEarly as error:
                 error.where = f"question {place}"
                 raise
         question.ask = sorted(missing)
         return bool(missing)
 
-    def _questions(self, plan: Plan, known: list[dict[Any, Any]], at_us: int) -> list[_Question]:
+    def _questions(
+        self, plan: Plan, inputs: Sequence[dict[str, Value]], finished: list[dict[str, Finished]], at_us: int
+    ) -> list[_Question]:
         found: dict[tuple[str, Key], _Question] = {}
         readers = self._readers.setdefault(
             plan.version, {view.name: ViewReader(view) for view in plan.views if view.state}
@@ -135,10 +146,11 @@ class LookupRoad:
             if view.state is None:
                 continue
             guess = first_guess({span for spans in roles[view.state.id] for span in spans}, at_us)
-            for place, values in enumerate(known):
+            for place, values in enumerate(inputs):
                 key = tuple(values[name] for name in view.inputs)
                 if None in key:
-                    _never_seen(view, readers[view.name], values, at_us)
+                    # a key with a null part reads as a key never seen (R11)
+                    finished[place][view.name] = readers[view.name].read(Tree(view.state), at_us, set())
                     continue
                 question = found.get((view.state.id, key))
                 if question is None:
@@ -149,7 +161,8 @@ class LookupRoad:
     def _fetch(
         self, plan: Plan, questions: Sequence[_Question], pointers: dict[str, Pointer], at_us: int, *, given: bool
     ) -> tuple[list[list[bytes | None]], bool]:
-        """One round trip: all fields, and after them the pointers, so that a generation that was dropped meanwhile is noticed."""
+        """One round trip: all fields, and after them the pointers, so that a generation that was dropped meanwhile is
+        noticed."""
         states = plan.states
         with reaching(self._client):
             pipe = self._client.pipeline(transaction=False)
@@ -170,9 +183,7 @@ class LookupRoad:
         moved = False
         for state, data in zip(states, replies[len(questions) : -1], strict=True):
             pointer = decode_pointer(data, state)
-            moved |= pointer.generation != self._pointers[state.id].generation or (
-                not given and pointer.stamp_us >= at_us
-            )
+            moved |= pointer.generation != pointers[state.id].generation or (not given and pointer.stamp_us >= at_us)
             self._pointers[state.id] = pointer
         return replies[: len(questions)], moved
 
@@ -197,7 +208,8 @@ class LookupRoad:
 
 
 def canonical_inputs(plan: Plan, row: Mapping[str, Any], place: int) -> dict[str, Value]:
-    """A question's inputs, checked. Raises: MissingColumn, InvalidValue, NaiveTime  naming the input and the question."""
+    """A question's inputs, checked. Raises: MissingColumn, InvalidValue, NaiveTime  naming the input and the
+    question."""
     values = {}
     for given in plan.inputs:
         if given.name not in row:
@@ -215,10 +227,3 @@ def canonical_inputs(plan: Plan, row: Mapping[str, Any], place: int) -> dict[str
             error.where = f"question {place}, `{given.name}` ({given.dtype}) of feature set `{plan.name}`"
             raise
     return values
-
-
-def _never_seen(view: View, reader: ViewReader, values: dict[Any, Any], at_us: int) -> None:
-    """A key with a null part reads as a key never seen (R11)."""
-    assert view.state is not None
-    reader.read(Tree(view.state), at_us, values, set())
-    assert all(values[answer.node][1] == NOT_FOUND for answer in view.answers)

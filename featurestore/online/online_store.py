@@ -25,8 +25,8 @@ from featurestore.plan.nodes import Plan, Scan, State
 class IngestReport:
     """What became of one call's rows (R16): for every state, in = applied + duplicate + unkeyed + quarantined.
 
-    `first` and `last` are log positions, 0 when nothing was committed. A state that was never materialised is not in `states`: its rows are
-    in the log and will be in it.
+    `first` and `last` are log positions, 0 when nothing was committed. A state that was never materialised is not in
+    `states`: its rows are in the log and will be in it.
     """
 
     source: str
@@ -58,8 +58,9 @@ class OnlineStore:
     def ingest(self, scan: Scan, states: Sequence[State], events: object) -> IngestReport:
         """Commit rows to the source's log and apply them to its states.
 
-        Rows become visible at one stamp after all that is merged. When this returns they are in the log and in every materialised state;
-        when it raises after the commit (the server is away), they are in the log and are applied by the next call or `recover`.
+        Rows become visible at one stamp after all that is merged. When this returns they are in the log and in every
+        materialised state; when it raises after the commit (the server is away), they are in the log and are applied
+        by the next call or `recover`.
         """
         checked = check_events(scan, events)
         with self.log.turn(scan.source):
@@ -144,7 +145,7 @@ class OnlineStore:
         text = "".join(
             json.dumps({"reason": reason, "row": row}, default=str, ensure_ascii=False) + "\n" for row, reason in rows
         )
-        with (self._quarantine / f"{source}.jsonl").open("a", encoding="utf-8") as file:
+        with (self._quarantine / f"{source}.jsonl").open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -18,8 +18,9 @@ from featurestore.plan.nodes import State
 class Pointer:
     """What a state says of itself.
 
-    `applied` is the last log position whose row every key has; `stamp_us` the greatest stamp among them; `log` the identity of the log.
-    `longest_us` is the longest window it was trimmed for, None when nothing was trimmed. `keys` and `rows` are counts when it was built.
+    `applied` is the last log position whose row every key has; `stamp_us` the greatest stamp among them; `log` the
+    identity of the log. `longest_us` is the longest window it was trimmed for, None when nothing was trimmed. `keys`
+    and `rows` are counts when it was built.
     """
 
     generation: str
@@ -36,7 +37,8 @@ class Pointer:
 
 
 def decode_pointer(data: bytes | None, state: State) -> Pointer:
-    """A stored pointer. Raises: StoreEmpty  when the state was never published, or another version of the product wrote it."""
+    """A stored pointer. Raises: StoreEmpty  when the state was never published, or another version of the product
+    wrote it."""
     fields: dict[str, Any] = json.loads(data) if data else {}
     if fields.pop("format", None) != 1:
         raise StoreEmpty(

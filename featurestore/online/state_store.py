@@ -1,4 +1,5 @@
-"""States in the server: writing rows into trees, building generations beside the one that serves, publishing and dropping them."""
+"""States in the server: writing rows into trees, building generations beside the one that serves, publishing and
+dropping them."""
 
 from __future__ import annotations
 
@@ -104,7 +105,8 @@ class StateStore:
         pipe.execute()
 
     def follow(self, state: State, pointer: Pointer, log: EventLog) -> tuple[Pointer, Counts]:
-        """Apply what the log has beyond a pointer. The caller has the source's turn and publishes the pointer it gets."""
+        """Apply what the log has beyond a pointer. The caller has the source's turn and publishes the pointer it
+        gets."""
         kept, key_of = derive(state), _key_of(state)
         counts = Counts()
         entries = log.entries(state.scan.source, pointer.applied)
@@ -119,7 +121,8 @@ class StateStore:
         return pointer, counts
 
     def build(self, state: State, batches: Iterable[pa.RecordBatch]) -> tuple[str, int, int]:
-        """Write a new generation from rows ordered by key, which nobody reads until it is published: its name, keys and rows.
+        """Write a new generation from rows ordered by key, which nobody reads until it is published: its name, keys
+        and rows.
 
         Shape: columns k0.., event_at_us, known_at_us, order_by, row_id, fingerprint, bits, v0.., seen_us, horizon_us.
         """
@@ -151,7 +154,8 @@ class StateStore:
                 )
 
     def drop_others(self, state: State, generation: str | None) -> None:
-        """Remove every generation of a state but one. A reader that was reading it notices by the pointer and reads again."""
+        """Remove every generation of a state but one. A reader that was reading it notices by the pointer and reads
+        again."""
         self._drop(
             f"{self._project}:rows:{_pattern(state.id)}:*",
             generation_prefix(self._project, state.id, generation or "-"),

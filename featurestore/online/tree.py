@@ -1,8 +1,10 @@
-"""The rows of one entity key as a radix tree over `event_at`, so that a window is read from a few nodes however many rows it holds.
+"""The rows of one entity key as a radix tree over `event_at`, so that a window is read from a few nodes however many
+rows it holds.
 
-A leaf holds rows. A leaf that grows too large becomes an inner node: summaries of up to 64 children, each a node of its own, each covering
-1/64 of its time. The name of every node on the way to an instant can be computed, so a read asks for all of them at once. A summary is
-the greatest `visible_at` below and the state of every fold; where a row below is not visible yet, the reader goes down instead.
+A leaf holds rows. A leaf that grows too large becomes an inner node: summaries of up to 64 children, each a node of
+its own, each covering 1/64 of its time. The name of every node on the way to an instant can be computed, so a read
+asks for all of them at once. A summary is the greatest `visible_at` below and the state of every fold; where a row
+below is not visible yet, the reader goes down instead.
 
 Source: radix trees; pre-aggregation as in Li et al. 2005 (panes), here with exact tails.
 """
@@ -20,14 +22,15 @@ LEAF_ROWS = 128
 TOP = 7
 """Level of the root's children: 2^42 us, 51 days. A node of level n covers 2^(6n) us."""
 FIRST_GUESS = (7, 6, 5, 4)
-"""Levels that a read asks for before it knows the tree; deeper ones exist only where hundreds of rows fall into 17 s."""
+"""Levels that a read asks for before it knows the tree; deeper ones exist only where hundreds of rows fall into 17
+s."""
 ROOT = b"root"
 
 Row = list[Any]
 """`[event_at, known_at, order, row_id, fingerprint, filter bits, value, value, ...]`"""
 Node = dict[str, Any]
-"""A leaf `{"rows": [row, ...]}` or an inner node `{"kids": {prefix: [max visible_at, fold state, ...]}}`. The root carries `seen` and
-`horizon` besides."""
+"""A leaf `{"rows": [row, ...]}` or an inner node `{"kids": {prefix: [max visible_at, fold state, ...]}}`. The root
+carries `seen` and `horizon` besides."""
 
 EVENT, KNOWN, ORDER, ROW_ID, PRINT, BITS, VALUES = range(7)
 
@@ -101,7 +104,8 @@ class Tree:
     def collect(
         self, low_us: int, high_us: int, as_of_us: int, rows: list[Row], summaries: list[list[Any]], missing: set[bytes]
     ) -> None:
-        """Add what lies in `[low, high)` and is visible at `as_of`: rows one by one, or summaries of many; name nodes not fetched."""
+        """Add what lies in `[low, high)` and is visible at `as_of`: rows one by one, or summaries of many; name nodes
+        not fetched."""
         self._collect(self.root, TOP, low_us, high_us, as_of_us, rows, summaries, missing)
 
     def _collect(

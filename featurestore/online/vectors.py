@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Vectors:
     """One vector for each question, in order.
 
-    Shape: `values[i][j]` and `statuses[i][j]` belong to question i and `names[j]`; values are canonical, statuses 0 ok, 1 null, 2
-    not_found, 3 overflow. Every value is as of `as_of_us`.
+    Shape: `values[i][j]` and `statuses[i][j]` belong to question i and `names[j]`; values are canonical, statuses 0
+    ok, 1 null, 2 not_found, 3 overflow. Every value is as of `as_of_us`.
     """
 
     feature_set: str

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from featurestore.errors import AsOfTooEarly
+from featurestore.expr.nodes import Aggregate
 from featurestore.online.tree import ROOT, Row, Tree, path_names
 from featurestore.plan.nodes import View
 from featurestore.semantics.aggregates import aggregate_row
+from featurestore.semantics.dtypes import Value
 from featurestore.semantics.instants import INT64_MIN, instant_text
 from featurestore.semantics.statuses import NOT_FOUND, NULL, OK, OVERFLOW
 from featurestore.semantics.windows import Span
@@ -19,6 +21,9 @@ def first_guess(spans: Iterable[Span], as_of_us: int) -> list[bytes]:
     starts = [span.start_us(as_of_us) for span in spans]
     ends = [as_of_us, *(start for start in starts if start is not None)]
     return [ROOT, *dict.fromkeys(name for end in ends for name in path_names(end))]
+
+
+Finished = dict[Aggregate, tuple[Value, int]]
 
 
 class ViewReader:
@@ -36,19 +41,22 @@ class ViewReader:
             span: sorted({answer.fold for answer in view.answers if answer.node.span == span}) for span in self._spans
         }
 
-    def read(self, tree: Tree, as_of_us: int, known: dict[Any, Any], missing: set[bytes]) -> None:
-        """Add `aggregate -> (value, status)` for every aggregate of the view, or name the nodes that have to be fetched first.
+    def read(self, tree: Tree, as_of_us: int, missing: set[bytes]) -> Finished:
+        """`aggregate -> (value, status)` for every aggregate of the view; empty where `missing` names nodes to fetch
+        first.
 
         Raises: AsOfTooEarly  when rows that a window would cover were trimmed.
         """
         found = tree.seen_us is not None and tree.seen_us < as_of_us
         states = self._states(tree, as_of_us, missing)
         if missing:
-            return
+            return {}
+        finished = {}
         for answer, finish in self._finishers:
             value, overflow = finish(states[answer.node.span][answer.fold])
             status = NOT_FOUND if not found else OVERFLOW if overflow else NULL if value is None else OK
-            known[answer.node] = (value, status)
+            finished[answer.node] = (value, status)
+        return finished
 
     def _states(self, tree: Tree, as_of_us: int, missing: set[bytes]) -> dict[Span, dict[int, Any]]:
         """Every fold of every window. Windows share an end, so each is the next shorter one and the piece before it."""

@@ -142,7 +142,8 @@ def _want(reference: FeatureRef, wanted: dict[str, set[str]], specs: dict[str, V
 
 
 def _in_order(specs: dict[str, ViewSpec]) -> Iterable[str]:
-    """Views so that each stands after those it refers to; a view that two others need may have been met before its own needs."""
+    """Views so that each stands after those it refers to; a view that two others need may have been met before its
+    own needs."""
     done: list[str] = []
 
     def visit(name: str) -> None:

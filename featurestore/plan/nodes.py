@@ -1,8 +1,8 @@
 """The nodes of a plan: `Scan -> State | View -> Plan`.
 
-Left of the bar runs when a row arrives: a source's rows are scanned, keyed, and each brings values to folds. Right of it runs when
-somebody asks: windows over the folds are finished into features, and views are assembled into one vector. Offline does both halves as one
-SELECT; online does the left half in ingest and the right half in lookup.
+Left of the bar runs when a row arrives: a source's rows are scanned, keyed, and each brings values to folds. Right of
+it runs when somebody asks: windows over the folds are finished into features, and views are assembled into one
+vector. Offline does both halves as one SELECT; online does the left half in ingest and the right half in lookup.
 """
 
 from __future__ import annotations

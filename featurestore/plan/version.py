@@ -25,7 +25,8 @@ def state_id(
     """The name under which a state is stored: readable, and different whenever its content would be."""
     parts = [[meaning_of_node(node) for node in nodes] for nodes in (inputs, filters)]
     uses = [[use.fold, use.input, use.filter, use.n] for use in folds]
-    return f"{scan.source}.{'+'.join(key)}.{digest([RULES, tzdata_version(), meaning_of_scan(scan), list(key), parts, uses])}"
+    meaning = digest([RULES, tzdata_version(), meaning_of_scan(scan), list(key), parts, uses])
+    return f"{scan.source}.{'+'.join(key)}.{meaning}"
 
 
 def view_version(spec: ViewSpec, scan: Scan | None) -> str:

@@ -1,1 +1,2 @@
-"""What a value means: types, instants, exact numbers, scalar functions, folds and aggregates. Standard library only, no I/O."""
+"""What a value means: types, instants, exact numbers, scalar functions, folds and aggregates. Standard library only,
+no I/O."""

@@ -1,7 +1,7 @@
 """The aggregates of the language: one row each, finished from a fold. DuckDB text stands beside Python.
 
-A finisher gives the value and whether it overflowed. In DuckDB `{f}` is the prefix of the fold's collected columns, which are null when
-no row was in the window.
+A finisher gives the value and whether it overflowed. In DuckDB `{f}` is the prefix of the fold's collected columns,
+which are null when no row was in the window.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ Finished = tuple[Value, bool]
 class Aggregate:
     """One aggregate for one family of input types.
 
-    `takes` is empty when there is no input; `gives` maps the input type to the result type; `sql` and `sql_overflow` finish in DuckDB.
+    `takes` is empty when there is no input; `gives` maps the input type to the result type; `sql` and `sql_overflow`
+    finish in DuckDB.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """The types a value can have (R8), and how a Python value becomes one of them.
 
-Inside the product a value is canonical: a timestamp is int microseconds UTC, a date int days since 1970-01-01, a float is finite and
-never -0.0, a list is a tuple. Both roads compute on canonical values, so every fold and function sees bool, int, float, str or a list.
+Inside the product a value is canonical: a timestamp is int microseconds UTC, a date int days since 1970-01-01, a
+float is finite and never -0.0, a list is a tuple. Both roads compute on canonical values, so every fold and function
+sees bool, int, float, str or a list.
 """
 
 from __future__ import annotations
@@ -29,10 +30,6 @@ class DType:
 
     def __str__(self) -> str:
         return f"list<{self.item}>" if self.item else self.kind
-
-    @property
-    def numeric(self) -> bool:
-        return self.kind in ("int64", "float64")
 
 
 BOOL = DType("bool")
@@ -80,7 +77,8 @@ def dtype_of(value: object) -> DType | None:
 def canonical(value: object, dtype: DType) -> Value:
     """The canonical form of a Python value.
 
-    Numbers widen exactly (int to float64 up to 2^53); nothing is parsed except instants and dates in ISO 8601, which JSON cannot carry.
+    Numbers widen exactly (int to float64 up to 2^53); nothing is parsed except instants and dates in ISO 8601, which
+    JSON cannot carry.
     Raises: InvalidValue  when the type cannot hold the value.
             NaiveTime     when an instant has no zone.
     """

@@ -1,7 +1,8 @@
 """Exact numbers (R9): integers that carry sums, and the one way they become floats. DuckDB text stands beside Python.
 
-A float is taken to the nearest multiple of 2^-64 and counted in units of it, so sums are integer sums: order, threads and batches cannot
-change them. Squares are kept exactly too, in DuckDB as limbs of 32 bits, since its own 128-bit sum throws when it overflows.
+A float is taken to the nearest multiple of 2^-64 and counted in units of it, so sums are integer sums: order, threads
+and batches cannot change them. Squares are kept exactly too, in DuckDB as limbs of 32 bits, since its own 128-bit sum
+throws when it overflows.
 """
 
 from __future__ import annotations
@@ -82,15 +83,20 @@ MACROS: Final[dict[str, str]] = {
     # R7: a float that enters or leaves an expression
     "fs_finite(x)": "CASE WHEN isfinite(x) THEN x + 0.0::DOUBLE END",
     # R9: units() above
-    "fs_units(x)": "CASE WHEN abs(x) < 9223372036854775808.0::DOUBLE THEN CAST(round(x * 18446744073709551616.0::DOUBLE) AS HUGEINT) END",
+    "fs_units(x)": "CASE WHEN abs(x) < 9223372036854775808.0::DOUBLE THEN CAST(round(x * "
+    "18446744073709551616.0::DOUBLE) AS HUGEINT) END",
     # high and low halves of a sum of units; the low half is a sum of unsigned 64-bit values
     "fs_high(hi, lo)": "hi + (lo >> 64)",
     "fs_in_range(hi, lo)": "fs_high(hi, lo) BETWEEN -9223372036854775808::HUGEINT AND 9223372036854775807::HUGEINT",
     # nearest_float() above: DuckDB's own cast from HUGEINT rounds otherwise, its parser of numbers rounds correctly
-    "fs_nearest(hi, lo)": "CAST(CAST(fs_high(hi, lo) * 18446744073709551616::HUGEINT + (lo & 18446744073709551615::HUGEINT) AS VARCHAR) AS DOUBLE)"
+    "fs_nearest(hi, lo)": "CAST(CAST(fs_high(hi, lo) * 18446744073709551616::HUGEINT + (lo & "
+    "18446744073709551615::HUGEINT) AS VARCHAR) AS DOUBLE)"
     " * 5.421010862427522e-20::DOUBLE",
     # digits_to_float() above: carries run from the lowest coefficient up
-    "fs_digits(coefficients)": "list_reduce(list_transform(coefficients, lambda k: {'c': k, 'v': 0.0::DOUBLE, 's': 1.0::DOUBLE}), lambda a, k: {"
-    "'c': k.c + (a.c >> 32), 'v': a.v + CAST(a.c & 4294967295::HUGEINT AS DOUBLE) * a.s, 's': a.s * 4294967296.0::DOUBLE})",
-    "fs_deviation(coefficients)": "fs_digits(coefficients).v + CAST(fs_digits(coefficients).c AS DOUBLE) * fs_digits(coefficients).s",
+    "fs_digits(coefficients)": "list_reduce(list_transform(coefficients, lambda k: {'c': k, 'v': "
+    "0.0::DOUBLE, 's': 1.0::DOUBLE}), lambda a, k: {"
+    "'c': k.c + (a.c >> 32), 'v': a.v + CAST(a.c & 4294967295::HUGEINT AS DOUBLE) * a.s, 's': a.s * "
+    "4294967296.0::DOUBLE})",
+    "fs_deviation(coefficients)": "fs_digits(coefficients).v + CAST(fs_digits(coefficients).c AS "
+    "DOUBLE) * fs_digits(coefficients).s",
 }

@@ -1,11 +1,11 @@
 """Folds: the mergeable states that aggregates are finished from. One row a fold, DuckDB text beside Python.
 
-`lift` makes the state of some rows, `merge` the state of two disjoint sets of rows. Every state is exact, so any grouping and order of
-rows gives the same state (R5, R9): tiles, trees and threads cannot be seen in an answer. States are None, ints, floats, strings and
-lists of these, so that they can be stored as they are.
+`lift` makes the state of some rows, `merge` the state of two disjoint sets of rows. Every state is exact, so any
+grouping and order of rows gives the same state (R5, R9): tiles, trees and threads cannot be seen in an answer. States
+are None, ints, floats, strings and lists of these, so that they can be stored as they are.
 
-In DuckDB a fold first derives columns from a row's value `{v}`, then collects aggregates of them, named `{f}_<suffix>`; `{rank}` is the
-row's place in the order of R5.
+In DuckDB a fold first derives columns from a row's value `{v}`, then collects aggregates of them, named
+`{f}_<suffix>`; `{rank}` is the row's place in the order of R5.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ Rank = tuple[int, Any, int]
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One kind of state. `sql_derive` and `sql_collect` are pairs of column suffix and text; `cost` is bytes of state by rows."""
+    """One kind of state. `sql_derive` and `sql_collect` are pairs of column suffix and text; `cost` is bytes of state
+    by rows."""
 
     name: str
     empty: State

@@ -1,4 +1,5 @@
-"""Which of several deliveries of one fact counts (R6): the least `known_at`, then the least fingerprint of the declared columns.
+"""Which of several deliveries of one fact counts (R6): the least `known_at`, then the least fingerprint of the
+declared columns.
 
 A fingerprint orders contents without keeping them: the state would otherwise have to store every declared column.
 """

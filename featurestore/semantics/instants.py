@@ -91,7 +91,7 @@ def datetime_of(at_us: int) -> datetime:
     try:
         return _EPOCH + timedelta(microseconds=at_us)
     except OverflowError:
-        return (datetime.max if at_us > 0 else datetime.min).replace(tzinfo=UTC)
+        return datetime.max.replace(tzinfo=UTC) if at_us > 0 else datetime.min.replace(tzinfo=UTC)
 
 
 def instant_text(at_us: int) -> str:

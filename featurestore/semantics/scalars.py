@@ -1,7 +1,8 @@
 """The scalar functions of the language: one row each, with its type rule, its DuckDB text and its Python.
 
-Unless a row is `nullable`, any null argument gives null. Arguments reach a row already brought to one type: an int64 beside a float64 is
-cast to float64 first (R10). Results that are floats are normalised (R7); integers that leave int64 are null.
+Unless a row is `nullable`, any null argument gives null. Arguments reach a row already brought to one type: an int64
+beside a float64 is cast to float64 first (R10). Results that are floats are normalised (R7); integers that leave
+int64 are null.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ DAY_US: Final = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One function: `rule` gives the result type or None; `{0}`, `{1}`, ... are arguments in `sql`, `{p}` its parameter."""
+    """One function: `rule` gives the result type or None; `{0}`, `{1}`, ... are arguments in `sql`, `{p}` its
+    parameter."""
 
     name: str
     rule: Rule

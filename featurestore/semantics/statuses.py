@@ -1,4 +1,5 @@
-"""What can be said of a value beside the value (R14), from best to worst: a derived null has the worst status of its inputs."""
+"""What can be said of a value beside the value (R14), from best to worst: a derived null has the worst status of its
+inputs."""
 
 from typing import Final
 

@@ -69,7 +69,8 @@ def offset_us(zone: str, at_us: int) -> int:
 
 @cache
 def local_offsets(zone: str) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
-    """`offsets` over local time: the earlier instant where a local time is ambiguous, None where the clocks jumped over it (R1)."""
+    """`offsets` over local time: the earlier instant where a local time is ambiguous, None where the clocks jumped
+    over it (R1)."""
     instants, known = offsets(zone)
     breaks: list[tuple[int, int | None]] = []
     for at_us, before, after in zip(instants, known[:-1], known[1:], strict=True):

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import math
+from functools import cache
+from typing import Any
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.expr.nodes import Aggregate as Node
 from featurestore.expr.nodes import ColumnRef
 from featurestore.semantics.aggregates import AGGREGATE_NAMES, AGGREGATES, Aggregate, aggregate_row
-from featurestore.semantics.dtypes import BOOL, INT64, SCALARS, STRING, DType
+from featurestore.semantics.dtypes import BOOL, FLOAT64, INT64, SCALARS, STRING, DType
 from featurestore.semantics.folds import FOLDS
 from featurestore.semantics.windows import Span
 from tests.reference import Seen, aggregated
-from tests.reference_functions import entered
+from tests.reference_functions import entered, summed
 from tests.strategies.expressions import AGGREGATE_USES
 from tests.strategies.values import nullable, values
 
+# a share of the examples for each row of the table, since there are many rows
+FEWER = settings(max_examples=max(1, settings().max_examples // 5))
+
+
+@cache
+def rows(dtype: DType) -> st.SearchStrategy[list[tuple[Any, ...]]]:
+    """Values with event, order and known_at from small pools."""
+    few = st.integers(0, 2)
+    return st.lists(st.tuples(nullable(values(dtype)).map(entered), few, nullable(few), few), max_size=8)
+
 
 @pytest.mark.parametrize(("row", "dtype"), AGGREGATE_USES, ids=[f"{row.name}-{dtype}" for row, dtype in AGGREGATE_USES])
+@FEWER
 @given(data=st.data())
 def test_r9_an_aggregate_gives_the_bits_of_the_reference(
     row: Aggregate, dtype: DType | None, data: st.DataObject
 ) -> None:
     """Lifted and finished, every row of the table gives type, bits and overflow of the reference."""
-    few = st.integers(0, 2)
-    one = st.tuples(nullable(values(dtype or INT64)).map(entered), few, nullable(few), few)
-    given, n = data.draw(st.lists(one, max_size=12)), 3 if row.name.endswith("_n") else 0
+    given, n = data.draw(rows(dtype or INT64)), 3 if row.name.endswith("_n") else 0
     ranks = [(event_at, order, known_at) for _, event_at, order, known_at in given]
     finished = row.finish(FOLDS[row.fold].lift([value for value, *_ in given], ranks, n))
     column = None if dtype is None else ColumnRef("S", "v", dtype)
@@ -34,6 +47,29 @@ def test_r9_an_aggregate_gives_the_bits_of_the_reference(
     seen = [Seen(event_at, known_at, "", order, {"v": value}) for value, event_at, order, known_at in given]
     expected = aggregated(node, seen, 100)
     assert repr(finished) == repr(expected)  # floats are printed by their bits
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([2.0**62, 2.0**62], (None, True)),
+        ([2.0**62, math.nextafter(2.0**62, 0.0)], (2.0**63, False)),
+        ([-(2.0**62), -(2.0**62)], (-(2.0**63), False)),
+        ([-(2.0**62), -(2.0**62), -(2.0**-64)], (None, True)),
+        ([2.0**63, -1.0], (None, True)),
+        ([2**63 - 1, 1], (None, True)),
+        ([2**63 - 1, 1, -1], (2**63 - 1, False)),
+        ([-(2**63)], (-(2**63), False)),
+        ([-(2**63), -1], (None, True)),
+    ],
+    ids=str,
+)
+def test_r9_a_sum_overflows_at_two_to_the_63(given: list[float], expected: tuple[float | None, bool]) -> None:
+    """From -2^63 to just below 2^63 a total is held; a step further it is null and overflows."""
+    row = aggregate_row("sum", FLOAT64 if isinstance(given[0], float) else INT64)
+    assert row is not None
+    assert row.finish(FOLDS[row.fold].lift(given, [(0, None, 0)] * len(given), 0)) == expected
+    assert summed(given, mean=False) == expected
 
 
 @pytest.mark.parametrize("name", AGGREGATE_NAMES)

@@ -60,7 +60,9 @@ def test_r9_few_digits_are_exact() -> None:
 
 def close(found: float | None, exact_value: Fraction) -> bool:
     """What R9 promises of variances."""
-    return found is not None and abs(Fraction(found) - exact_value) <= Fraction(1, 10**9) * max(1, abs(exact_value))
+    return found is not None and abs(Fraction(found) - exact_value) <= Fraction(1, 10**9) * max(
+        Fraction(1), abs(exact_value)
+    )
 
 
 @pytest.mark.parametrize("sample", [True, False])

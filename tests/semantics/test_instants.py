@@ -31,7 +31,7 @@ def test_r1_a_duration_is_a_number_of_microseconds(text: str, microseconds: int)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "7", "d", "7 d", "7D", "-1d", "1.5h", "0s", "1d 2h", "1mo", "99999999999d", "7d\n", "٣d"]
+    "text", ["", "7", "d", "7 d", "7D", "-1d", "1.5h", "0s", "1d 2h", "1mo", "99999999999d", "7d\n"]
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
     """A text that is no duration, or none that is longer than nothing, is refused and told what to write."""

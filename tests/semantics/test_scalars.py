@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.expr.nodes import Call, Literal
@@ -21,7 +22,11 @@ _RANGES = {
     "day_number": st.integers(-(2**63) // 86_400_000_000, 2**63 // 86_400_000_000) | st.integers(-800_000, 3_000_000),
 }
 
+# a share of the examples for each row of the table, since there are many rows
+FEWER = settings(max_examples=max(1, settings().max_examples // 4))
 
+
+@cache
 def arguments(row: Scalar, signature: tuple[DType, ...]) -> st.SearchStrategy[list[Value]]:
     """Arguments of a function; the steps of a clock take what the step before them gives."""
     step = _RANGES.get(AFTER.get(row.name, ""))
@@ -46,6 +51,7 @@ def outcome(row: Scalar, given: list[Value], parameter: str) -> Value:
     range(len(SCALAR_ROWS)),
     ids=[f"{row.name}-{SIGNATURES[place][0][0][0]}" for place, row in enumerate(SCALAR_ROWS)],
 )
+@FEWER
 @given(data=st.data())
 def test_r10_a_function_gives_the_bits_of_the_reference(place: int, data: st.DataObject) -> None:
     """Every row of the table gives value and type of the reference, whatever it is given."""

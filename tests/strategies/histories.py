@@ -30,7 +30,8 @@ def histories(draw: st.DrawFn, source: type[Source], max_rows: int = 12, pushed:
     """Rows of a source as dicts of canonical values, in order of arrival.
 
     A pushed row carries `_known_at_us` where the source has no KnownTime, and `_position` where it has no RowId.
-    Without a RowId all rows are pushed or none is, since a source with history and pushed rows must declare one.
+    Without a RowId all rows are pushed or none is, since a source with history and pushed rows must declare one; a
+    static source is never pushed to.
     """
     spec = source.__spec__
     all_pushed = draw(st.booleans()) if pushed is None else pushed
@@ -40,8 +41,16 @@ def histories(draw: st.DrawFn, source: type[Source], max_rows: int = 12, pushed:
             row = _draw_repeated(draw, source, pick(draw, rows))
         else:
             row = dict(draw(_fresh(source.__spec__)))
-        own = pushed if pushed is not None else draw(st.booleans()) if spec.row_id else all_pushed
-        if own and spec.event_at and not spec.known_at and "_known_at_us" not in row:
+        own = (
+            False
+            if spec.event_at is None
+            else pushed
+            if pushed is not None
+            else draw(st.booleans())
+            if spec.row_id
+            else all_pushed
+        )
+        if own and not spec.known_at and "_known_at_us" not in row:
             late_us = draw(_LATE)
             near = late_us is not None and row["happened_at"] is not None and abs(row["happened_at"]) < 2**62
             row["_known_at_us"] = row["happened_at"] + late_us if near else draw(instants())

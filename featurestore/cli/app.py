@@ -1,0 +1,78 @@
+"""The commands under one name, their global options, and what becomes of an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurestore.cli import checking, project, serving, training
+from featurestore.cli.failures import report
+from featurestore.cli.session import Session, session_of
+
+app = typer.Typer(
+    name="featurestore",
+    no_args_is_help=True,
+    add_completion=False,
+    # Its rich pages would double the time to the first line of help: they load a Markdown parser.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    project.init,
+    project.plan,
+    training.dataset,
+    training.materialize,
+    serving.ingest,
+    serving.lookup,
+    serving.serve,
+    checking.verify,
+    checking.demo,
+):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"featurestore {version('featurestore')}")
+        except PackageNotFoundError:
+            print("featurestore, not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Option("--project", "-C", metavar="FOLDER", help="Work as if started in this folder.")
+    ] = Path("."),
+    environment: Annotated[
+        str | None, typer.Option("--env", metavar="NAME", help="The environment in featurestore.toml to use.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show Python's traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Define a feature once; train on it with DuckDB, serve it with Redis, and get the same bits."""
+    session = session_of(context)
+    session.environment, session.debug = environment, debug
+    os.chdir(folder)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0, 1 for an error, 2 for wrong usage, 70 for a bug of ours, 130 for Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    session = Session()
+    try:
+        typer.main.get_command(app).main(given, prog_name="featurestore", obj=session)
+    except Exception as error:
+        sys.exit(report(error, session, given))

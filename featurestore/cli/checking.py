@@ -1,0 +1,66 @@
+"""`featurestore verify` and `demo`: both roads on the same rows, and the flights example from end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurestore.cli.progress import Working
+from featurestore.cli.session import Json, session_of
+from featurestore.cli.tables import print_line, print_table
+
+
+def verify(
+    context: typer.Context,
+    feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
+    cells: Annotated[int, typer.Option("--cells", min=1, help="Values to compare, at least.")] = 1_000_000,
+    seed: Annotated[
+        int, typer.Option("--seed", help="What is asked is drawn from it: the same seed asks the same.")
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare both roads bit by bit.
+
+    History is replayed through the online state, and DuckDB is asked the same. Exit code 1 on any difference.
+    """
+    from featurestore.check.report import describe
+
+    session = session_of(context, as_json=as_json)
+    with session.open() as store, Working(f"verify {feature_set}") as working:
+        report = store.verify(feature_set, cells=cells, seed=seed, progress=working)
+    if as_json:
+        session.emit(report.to_json())
+    else:
+        print_table(
+            ("feature", "type", "cells", "not null or 0", "distinct", "differing"),
+            [
+                (each.name, each.dtype, each.cells, each.informative, each.distinct, each.differing)
+                for each in report.features
+            ],
+        )
+        for each in report.features:
+            if each.example:
+                print_line(f"\n{each.name}\n  {describe(each.example)}", "red")
+        rows = ", ".join(f"{count:,} of {source}" for source, count in report.rows.items())
+        print_line(f"\nrows replayed: {rows}")
+        print_line(f"legs: {'; '.join(report.legs)}")
+        share = report.nonnull / report.cells if report.cells else 0.0
+        print_line(
+            f"{feature_set} version {report.version}: {report.cells:,} cells, {share:.0%} neither null nor zero, "
+            f"{report.differing:,} differing, {report.seconds:.1f} s, seed {seed}",
+            "bold red" if report.differing else "bold green",
+        )
+    if report.differing:
+        raise typer.Exit(1)
+
+
+def demo(context: typer.Context) -> None:
+    """Run the flights example from end to end.
+
+    In the folder of the repository, which has its definitions; takes a few minutes.
+    """
+    from featurestore.demo.run import run
+
+    run(Path("."), environment=session_of(context).environment)

@@ -1,0 +1,235 @@
+"""`featurestore init` and `plan`: a project's first files, and what its definitions mean."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featurestore.cli.session import Json, session_of
+from featurestore.cli.tables import print_line, print_table
+from featurestore.cli.texts import counted
+from featurestore.errors import DefinitionError, DefinitionErrors
+
+if TYPE_CHECKING:
+    from featurestore.plan.nodes import Plan, State, View
+
+EXAMPLE = '''"""What a shop knows of its customers when they are about to pay. Change it, or write files beside it."""
+
+from featurestore import Column, Entity, EventTime, FeatureSet, FeatureView, Request, RowId, Source, feature, rows
+
+
+class Customer(Entity):
+    """Whom the features are about."""
+
+    customer_id: Column[int]
+
+
+class Purchase(Source):
+    """One row per purchase. It has no data of its own: rows are pushed with `featurestore ingest` or over HTTP."""
+
+    purchase_id: RowId[str]
+    customer_id: Column[int]
+    amount: Column[float]
+    country: Column[str]
+    bought_at: EventTime
+
+
+class Spending(FeatureView, entity=Customer, source=Purchase):
+    """How this customer has been buying."""
+
+    purchases = rows(over=("1d", "30d"))
+    spent = feature(Purchase.amount.sum(over="30d"), default=0.0, doc="money spent in 30 days")
+    usual_amount = Purchase.amount.mean(over="30d")
+    last_country = Purchase.country.last(over="30d")
+
+
+class Basket(Request):
+    """What only the question knows."""
+
+    amount: Column[float]
+
+
+class AtCheckout(FeatureView, request=Basket):
+    """The basket against what is usual."""
+
+    against_usual = feature(Basket.amount / Spending.usual_amount, doc="1.0 is as always")
+
+
+checkout = FeatureSet("checkout", Spending, AtCheckout, doc="is this purchase unlike the customer?")
+'''
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The project's folder; it is made if it is not there.")
+    ] = Path("."),
+) -> None:
+    """Start a project.
+
+    Writes featurestore.toml, an example of definitions and .gitignore; nothing is overwritten.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-") or "project"
+    defined = any((folder / "definitions").glob("**/*.py"))
+    _write(folder / "featurestore.toml", f'project = "{name}"\ndefinitions = "definitions"\n')
+    if defined:
+        print_line(f"kept   {folder / 'definitions'}: there are definitions in it")
+    else:
+        _write(folder / "definitions" / "example.py", EXAMPLE)
+    _ignore(folder / ".gitignore")
+    print_line("\nnext:")
+    if folder.resolve() != Path.cwd():
+        print_line(f"  cd {shlex.quote(str(folder))}")
+    print_line("  featurestore plan")
+    print_line("  featurestore materialize")
+    if not defined:
+        bought_at = datetime.now(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+        row = f'{{"purchase_id": "p1", "customer_id": 7, "amount": 12.5, "country": "FR", "bought_at": "{bought_at}"}}'
+        print_line(f"  featurestore ingest Purchase '{row}'")
+        print_line("  featurestore lookup checkout customer_id=7 amount=50")
+
+
+def plan(
+    context: typer.Context,
+    feature_set: Annotated[
+        str | None, typer.Argument(metavar="FEATURE_SET", help="One feature set; all when left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the definitions mean.
+
+    Versions, inputs, features and the states that are kept. Nothing is computed.
+    """
+    from featurestore.config import read_config
+    from featurestore.define.load import load_definitions
+    from featurestore.plan.build import plan_feature_set
+
+    session = session_of(context, as_json=as_json)
+    config = read_config(".", environment=session.environment)
+    definitions = load_definitions(config.root, config.definitions)
+    chosen = [definitions.feature_set(feature_set)] if feature_set else list(definitions.feature_sets.values())
+    found, errors = [], []
+    for each in chosen:
+        try:
+            found.append((plan_feature_set(each), each.doc))
+        except DefinitionError as error:
+            error.where = error.where or f"feature set `{each.name}`"
+            errors.append(error)
+    if errors:
+        raise errors[0] if len(errors) == 1 else DefinitionErrors(errors)
+    if as_json:
+        session.emit({"feature_sets": [_described(plan, doc) for plan, doc in found]})
+        return
+    if not found:
+        print_line(f"no feature set is defined in `{config.definitions}`; there are {len(definitions.views)} views")
+    for plan, doc in found:
+        _print_plan(plan, doc)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        print_line(f"kept   {path}: it is there already")
+    else:
+        print_line(f"wrote  {path}")
+
+
+def _ignore(path: Path) -> None:
+    known = path.read_text(encoding="utf-8").splitlines() if path.is_file() else None
+    if known is not None and not {".featurestore", ".featurestore/", "/.featurestore/"} & set(known):
+        print_line(f"kept   {path}: add the line `.featurestore/` to it")
+    else:
+        _write(path, "# state: log, server data, datasets\n.featurestore/\n")
+
+
+def _print_plan(plan: Plan, doc: str) -> None:
+    described = _described(plan, "")
+    print_line(f"{plan.name}  version {plan.version}", "bold")
+    if doc:
+        print_line(doc, "dim")
+    print_line()
+    print_table(
+        ("input", "type", "is"),
+        [(each["name"], each["type"], "key" if each["key"] else "request") for each in described["inputs"]],
+    )
+    print_line()
+    print_table(
+        ("feature", "type", "definition", "doc"),
+        [(each["name"], each["type"], each["definition"], each["doc"]) for each in described["features"]],
+    )
+    print_line()
+    print_table(
+        ("view", "version", "asked by", "state"),
+        [
+            (each["name"], each["version"], ", ".join(each["inputs"]), each["state"] or "")
+            for each in described["views"]
+        ],
+    )
+    print_line()
+    print_table(
+        ("state", "source", "key", "windows", "folds"),
+        [
+            (each["id"], each["source"], ", ".join(each["key"]), ", ".join(each["windows"]), each["folds"])
+            for each in described["states"]
+        ],
+    )
+    sizes = (
+        counted(len(plan.outputs), "feature"),
+        counted(len(plan.views), "view"),
+        counted(len(plan.states), "state"),
+    )
+    print_line(f"\n{', '.join(sizes)}\n")
+
+
+def _described(plan: Plan, doc: str) -> dict[str, Any]:
+    views = {view.name: view for view in plan.views}
+    return {
+        "name": plan.name,
+        "version": plan.version,
+        "doc": doc,
+        "inputs": [{"name": each.name, "type": str(each.dtype), "key": each.key} for each in plan.inputs],
+        "features": [
+            {"name": output.name, "type": str(output.dtype), **_definition(views[output.view], output.feature)}
+            for output in plan.outputs
+        ],
+        "views": [
+            {
+                "name": view.name,
+                "version": view.version,
+                "inputs": list(view.inputs),
+                "state": view.state.id if view.state else None,
+            }
+            for view in plan.views
+        ],
+        "states": [
+            {
+                "id": state.id,
+                "source": state.scan.source,
+                "key": list(state.key),
+                "windows": _windows(plan, state),
+                "folds": len(state.folds),
+            }
+            for state in plan.states
+        ],
+    }
+
+
+def _definition(view: View, name: str) -> dict[str, str]:
+    from featurestore.expr.printing import text_of
+
+    found = next(feature for feature in view.features if feature.name == name)
+    return {"definition": text_of(found.node), "doc": found.doc}
+
+
+def _windows(plan: Plan, state: State) -> list[str]:
+    spans = {span for view in plan.views if view.state == state for span in view.spans}
+    ordered = sorted(spans, key=lambda span: (span.length_us is None, span.length_us or 0))
+    return ["all history" if span.length_us is None else span.label for span in ordered]

@@ -1,0 +1,138 @@
+"""`featurestore ingest`, `lookup` and `serve`: rows in, vectors out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurestore.cli.progress import Working
+from featurestore.cli.session import Json, session_of
+from featurestore.cli.tables import print_line, print_table
+from featurestore.cli.texts import counted, plain_value, shown
+
+if TYPE_CHECKING:
+    from featurestore.online.online_store import IngestReport
+    from featurestore.online.vectors import Vectors
+
+
+def ingest(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A source.")],
+    rows: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ROWS",
+            help="A .jsonl, .json, .csv or .parquet file; - for JSON lines on stdin; JSON; or name=value.",
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Push rows of a source.
+
+    They are committed to the source's history and applied to the online state.
+    """
+    from featurestore.cli.given import rows_of
+    from featurestore.plan.build import plan_scan
+
+    session = session_of(context, as_json=as_json)
+    with session.open() as store, Working(f"ingest {source}"):
+        scan = plan_scan(store.definitions.source(source))
+        dtypes = {name: column.dtype for column in scan.columns for name in (column.name, column.stored)}
+        report = store.ingest(source, rows_of(rows, dtypes, f"the source `{source}`", zoned=scan.zone is not None))
+        quarantine = store.config.home / "quarantine" / f"{source}.jsonl"
+    if as_json:
+        session.emit(asdict(report))
+    else:
+        _print_report(report, quarantine)
+
+
+def lookup(
+    context: typer.Context,
+    feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME=VALUE", help="What is asked for; null or nothing is null.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="INSTANT", help="ISO 8601 with a zone; default now.")
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--inputs", metavar="FILE", help="Many questions: .jsonl, .json, .csv, .parquet, or -."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look a vector up in the online state.
+
+    With --inputs many at once, all as of one instant.
+    """
+    from featurestore.cli.given import pairs_of, rows_of
+
+    if bool(inputs) and file is not None:
+        raise typer.BadParameter("give either name=value pairs or --inputs FILE")
+    session = session_of(context, as_json=as_json)
+    with session.open() as store, Working(f"lookup {feature_set}"):
+        dtypes = {each.name: each.dtype for each in store.plan(feature_set).inputs}
+        if file is None:
+            asked = [pairs_of(inputs or [], dtypes, f"the feature set `{feature_set}`")]
+        else:
+            found = rows_of([file], dtypes, f"the feature set `{feature_set}`")
+            asked = found if isinstance(found, list) else found.to_pylist()
+        vectors = store.lookup(feature_set, asked, as_of=as_of)
+    if as_json:
+        session.emit(_reply(vectors))
+        return
+    for place, (values, statuses) in enumerate(zip(vectors.to_pylist(), vectors.status, strict=True)):
+        if file is not None:
+            print_line(f"question {place}", "bold")
+        lines = [(name, shown(value), statuses[name]) for name, value in values.items()]
+        print_table(("feature", "value", "status"), lines)
+        print_line()
+    print_line(f"{feature_set} version {vectors.version} as of {plain_value(vectors.as_of)}")
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option("--host", help="The address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that answer.")] = 1,
+) -> None:
+    """Serve lookups and events over HTTP.
+
+    Until Ctrl-C; what is served is described at /docs.
+    """
+    from featurestore.serve.run import run
+
+    run(Path("."), host=host, port=port, workers=workers, environment=session_of(context).environment)
+
+
+def _reply(vectors: Vectors) -> dict[str, object]:
+    """The shape that HTTP answers have."""
+    rows = [
+        {"values": plain_value(list(values.values())), "status": list(statuses.values())}
+        for values, statuses in zip(vectors.to_pylist(), vectors.status, strict=True)
+    ]
+    return {
+        "feature_set": vectors.feature_set,
+        "version": vectors.version,
+        "as_of": plain_value(vectors.as_of),
+        "names": list(vectors.names),
+        "rows": rows,
+    }
+
+
+def _print_report(report: IngestReport, quarantine: Path) -> None:
+    names = ("applied", "duplicate", "unkeyed", "quarantined")
+    if report.states:
+        counts = {state: asdict(each) for state, each in report.states.items()}
+        print_table(("state", *names), [(state, *(each[name] for name in names)) for state, each in counts.items()])
+    else:
+        print_line("no state of this source is materialised: the rows wait in the log for `featurestore materialize`")
+    positions = f", log positions {report.first} to {report.last}" if report.last else ", none committed"
+    print_line(
+        f"{report.source}: {counted(report.rows, 'row')} in{positions}, {counted(report.bad_values, 'bad value')}"
+    )
+    if report.quarantined:
+        print_line(f"{counted(report.quarantined, 'row')} set aside with the reason in {quarantine}", "yellow")

@@ -1,0 +1,113 @@
+"""`featurestore dataset` and `materialize`: history as a training set, and history as online state."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurestore.cli.progress import Working
+from featurestore.cli.session import Json, session_of
+from featurestore.cli.tables import print_line, print_table
+from featurestore.cli.texts import counted, plain_value, shown
+
+if TYPE_CHECKING:
+    from featurestore.offline.dataset import Dataset
+
+PREVIEW = 10
+"""Rows of a preview."""
+
+
+def dataset(
+    context: typer.Context,
+    feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
+    spine: Annotated[str, typer.Argument(metavar="SPINE", help="A Parquet or CSV file, or a SELECT over such files.")],
+    as_of: Annotated[str, typer.Option("--as-of", metavar="COLUMN", help="The spine's column of instants.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write; ends with .parquet.")
+    ] = None,
+    statuses: Annotated[
+        bool, typer.Option("--statuses", help="A column <feature>__status after each feature.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="DuckDB's threads; all cores by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Build a training set from a spine.
+
+    Each row of the spine gets every feature as of its own instant. Without --out, ten rows are shown.
+    """
+    if out is not None and out.suffix != ".parquet":
+        raise typer.BadParameter(f"`{out}` must end with .parquet", param_hint="--out")
+    session = session_of(context, as_json=as_json)
+    with session.open() as store, Working(f"training set {feature_set}") as working:
+        built = store.dataset(feature_set, spine, as_of=as_of, statuses=statuses, threads=threads)
+        features = len(store.plan(feature_set).outputs)
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            built.write(out)
+    if as_json:
+        head = built.table.slice(0, PREVIEW).to_pylist() if out is None else None
+        session.emit(
+            {
+                "feature_set": feature_set,
+                "version": built.version,
+                "rows": len(built),
+                "features": features,
+                "seconds": round(working.seconds, 3),
+                "file": None if out is None else str(out),
+                "preview": plain_value(head),
+            }
+        )
+        return
+    if out is None:
+        _preview(built)
+    sizes = f"{counted(len(built), 'row')}, {counted(features, 'feature')}, {working.seconds:.1f} s"
+    print_line(f"{feature_set} version {built.version}: {sizes}{f', in {out}' if out else ''}")
+
+
+def materialize(context: typer.Context, as_json: Json = False) -> None:
+    """Compute the online state from history.
+
+    What served before serves until the new state is complete.
+    """
+    session = session_of(context, as_json=as_json)
+    starts: list[float] = []
+    with session.open() as store, Working("materialize") as working:
+
+        def progress(what: str, done: int, total: int) -> None:
+            starts.append(time.monotonic())
+            working(what, done, total)
+
+        report = store.materialize(progress=progress)
+    seconds = {state: end - start for state, start, end in zip(report.states, starts, starts[1:], strict=False)}
+    rows = [
+        {
+            "state": state,
+            "keys": report.keys[state],
+            "rows": report.rows[state],
+            "applied": counts.applied,
+            "duplicate": counts.duplicate,
+            "unkeyed": counts.unkeyed,
+            "quarantined": counts.quarantined,
+            "seconds": round(seconds[state], 3),
+        }
+        for state, counts in report.states.items()
+    ]
+    if as_json:
+        session.emit({"states": rows, "seconds": round(working.seconds, 3)})
+        return
+    names = ("state", "keys", "rows", "applied", "duplicate", "unkeyed", "quarantined", "seconds")
+    heads = [name if name != "rows" else "rows kept" for name in names]
+    print_table(heads, [[f"{row[name]:.1f}" if name == "seconds" else row[name] for name in names] for row in rows])
+    print_line(f"{counted(len(rows), 'state')} published, {working.seconds:.1f} s")
+
+
+def _preview(built: Dataset) -> None:
+    """Ten rows side by side, a line for each column: a training set is wider than any terminal."""
+    head = built.table.slice(0, PREVIEW)
+    lines = [[name, *map(shown, head.column(place).to_pylist())] for place, name in enumerate(head.column_names)]
+    print_table(["column", *(f"row {place}" for place in range(head.num_rows))], lines, cut=True)

@@ -1,0 +1,217 @@
+"""`featurestore demo`: the flights of 2013 from raw tables to served vectors, each step with its seconds."""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.table import Table
+
+from featurestore.demo.flights import write
+from featurestore.demo.leaks import naive_join_leaks
+from featurestore.errors import ConfigError, ParityError, StoreUnavailable
+from featurestore.plan.nodes import Plan
+from featurestore.semantics.dtypes import DType, canonical
+from featurestore.serve.wire import json_value
+from featurestore.store import FeatureStore
+
+FEATURE_SET = "arrival_delay"
+TABLES = ("arrivals", "departures", "trips", "weather", "planes", "airports")
+CELLS = 150_000
+"""Cells to compare: enough to meet every feature at its boundaries, few enough for a first look."""
+LOOKUPS = 3
+YEAR_END = datetime(2014, 1, 1, tzinfo=UTC)
+STEPS = 6
+_ANSWER_S = 60.0
+_STOP_S = 20.0
+
+
+def run(root: Path, *, environment: str | None = None) -> None:
+    """Run all steps in the repository's folder, and stop whatever they started.
+
+    Raises: ConfigError  when the flights example is not in this folder.
+            ParityError  when a served vector differs from its training row, or `verify` finds a difference.
+    """
+    if not (root / "definitions" / "flights.py").is_file():
+        raise ConfigError(
+            "the flights example is not in this folder", where=str(root.resolve()), fix="run this in the repository"
+        )
+    started_s = time.monotonic()
+    screen = _Screen()
+    data = root / "data"
+    with screen.step("the flights of 2013, from the package's tables to Parquet with true instants"):
+        if all((data / f"{name}.parquet").is_file() for name in TABLES):
+            screen.say(f"{data} is there already")
+        else:
+            screen.say(str(write(data)))
+    with screen.step("what a join on event time would leak into training"):
+        leaking, cells = naive_join_leaks(data)
+        screen.say(
+            f"{leaking:,} of {cells:,} training cells would be filled from aircraft still in the air; here they are not"
+        )
+    with FeatureStore(root, environment=environment) as store:
+        folder = store.config.home / "demo"
+        folder.mkdir(parents=True, exist_ok=True)
+        plan = store.plan(FEATURE_SET)
+        with screen.step("the training set of the year, every feature as of the scheduled departure"):
+            built = store.dataset(FEATURE_SET, data.resolve() / "trips.parquet", as_of="scheduled_at")
+            train = built.write(folder / "train.parquet")
+            screen.say(f"{len(built):,} rows, {len(plan.outputs)} features, version {built.version}, in {train}")
+        with screen.step("the same history as online state"):
+            report = store.materialize(progress=screen.progress)
+            rows, keys = sum(report.rows.values()), sum(report.keys.values())
+            screen.say(f"{len(report.states)} states, {keys:,} keys, {rows:,} rows kept")
+        with (
+            screen.step("the API, and the year's last flights over HTTP beside their training rows"),
+            _serving(root, environment, folder / "serve.log") as address,
+        ):
+            _compare(address, plan, _last_flights(built.table), screen)
+        with screen.step("both roads on one history, bit by bit"):
+            parity = store.verify(FEATURE_SET, cells=CELLS, progress=screen.progress)
+            share = parity.nonnull / parity.cells
+            screen.say(f"{parity.cells:,} cells, {share:.0%} neither null nor zero, {parity.differing:,} differing")
+            if parity.differing:
+                raise ParityError(
+                    f"{parity.differing:,} of {parity.cells:,} cells differ",
+                    where=f"feature set `{FEATURE_SET}`",
+                    has=[feature.name for feature in parity.features if feature.differing],
+                    fix=f"run `featurestore verify {FEATURE_SET} --cells {CELLS}`, which shows an example of each",
+                )
+    screen.say(
+        f"\ndone in {time.monotonic() - started_s:.0f} s\n"
+        f"  data         {data}\n  definitions  {root / 'definitions' / 'flights.py'}\n  training set {train}\n"
+        "next:\n"
+        f"  featurestore plan {FEATURE_SET}\n"
+        f"  featurestore verify {FEATURE_SET}\n"
+        "  featurestore serve"
+    )
+
+
+class _Screen:
+    """Numbered steps with their seconds; on a terminal, what is being done right now."""
+
+    def __init__(self) -> None:
+        width = None if sys.stdout.isatty() else 200
+        self.console = Console(width=width, highlight=False, markup=False, emoji=False)
+        self._status = self.console.status("")
+        self._steps = 0
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        self._steps += 1
+        self.console.print(f"[{self._steps}/{STEPS}] {title}", style="bold", soft_wrap=True)
+        started_s = time.monotonic()
+        self._status.update("...")
+        with self._status:
+            yield
+        self.console.print(f"      {time.monotonic() - started_s:.1f} s", style="dim")
+
+    def say(self, text: str) -> None:
+        self.console.print(
+            "\n".join(f"      {line}" if self._steps else line for line in text.split("\n")), soft_wrap=True
+        )
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self._status.update(f"{done}/{total} {what}")
+
+
+@contextmanager
+def _serving(root: Path, environment: str | None, log: Path) -> Iterator[str]:
+    """A service of its own process on a free port: its address, once it is ready."""
+    chosen = [] if environment is None else ["--env", environment]
+    command = [sys.executable, "-m", "featurestore.cli", "-C", str(root.resolve()), *chosen, "serve", "--port", "0"]
+    with log.open("wb") as errors:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+    assert process.stdout is not None
+    try:
+        heard, _, _ = select.select([process.stdout], [], [], _ANSWER_S)
+        line = process.stdout.readline().decode() if heard else ""
+        address = next((word.rstrip(",") for word in line.split() if word.startswith("http")), None)
+        if address is None:
+            tail = log.read_text(errors="replace").strip().splitlines()[-4:]
+            raise StoreUnavailable("the service did not start", where=str(log), has=" | ".join(tail) or "nothing")
+        _ask(f"{address}/readyz")
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=_ANSWER_S) as reply:
+            return json.loads(reply.read())
+    except urllib.error.HTTPError as error:
+        problem = error.read().decode(errors="replace")
+        raise StoreUnavailable(f"the service answers {error.code}", where=url, has=problem[:500]) from None
+
+
+def _last_flights(train: pa.Table) -> list[dict[str, Any]]:
+    """The training rows of the year's last flights of known aircraft, by UTC."""
+    in_2013 = pc.less(train.column("scheduled_at"), pa.scalar(YEAR_END, pa.timestamp("us", "UTC")))
+    known = train.filter(pc.and_(pc.is_valid(train.column("tailnum")), in_2013))
+    last = known.sort_by([("scheduled_at", "descending"), ("flight_id", "descending")]).slice(0, LOOKUPS)
+    rows: list[dict[str, Any]] = last.to_pylist()
+    return rows
+
+
+def _compare(address: str, plan: Plan, rows: list[dict[str, Any]], screen: _Screen) -> None:
+    """Look each row's question up as of the row's instant, and hold the vector against the row."""
+    for place, row in enumerate(rows):
+        inputs = {given.name: _in_json(row[given.name], given.dtype) for given in plan.inputs}
+        reply = _ask(
+            f"{address}/v1/lookup/{FEATURE_SET}", {"inputs": [inputs], "as_of": row["scheduled_at"].isoformat()}
+        )
+        served: list[Any] = reply["rows"][0]["values"]
+        trained = [_in_json(row[output.name], output.dtype) for output in plan.outputs]
+        flight = f"{row['tailnum']} from {row['origin']} to {row['dest']}, as of {reply['as_of']}"
+        if place == 0:
+            _print_side_by_side(flight, plan, served, trained, screen)
+        differing = [
+            f"{output.name}: served {json.dumps(there)}, trained {json.dumps(here)}"
+            for output, there, here in zip(plan.outputs, served, trained, strict=True)
+            if json.dumps(there) != json.dumps(here)
+        ]
+        if differing or reply["version"] != plan.version:
+            raise ParityError(
+                "a served vector differs from its training row",
+                where=flight,
+                has=differing or f"version {reply['version']}, not {plan.version}",
+                fix=f"run `featurestore verify {FEATURE_SET}`",
+            )
+        screen.say(f"{flight}: {len(served)} values, equal to the training row bit by bit")
+
+
+def _print_side_by_side(flight: str, plan: Plan, served: list[Any], trained: list[Any], screen: _Screen) -> None:
+    table = Table(title=flight, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for head in ("feature", "served over HTTP", "training row"):
+        table.add_column(head)
+    for output, there, here in zip(plan.outputs, served, trained, strict=True):
+        table.add_row(output.name, json.dumps(there), json.dumps(here))
+    screen.console.print(table)
+
+
+def _in_json(value: object, dtype: DType) -> Any:
+    """A training set's value as HTTP replies write it: floats keep their bits."""
+    return json_value(canonical(value, dtype), dtype)

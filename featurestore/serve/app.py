@@ -1,0 +1,273 @@
+"""The application: routes, what a request may be, and how long it may wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from featurestore.errors import FeatureStoreError, StoreUnavailable
+from featurestore.serve.describe import describe
+from featurestore.serve.metrics import MEDIA_TYPE, Metrics
+from featurestore.serve.problems import RequestRefused, internal_problem, problem_of, status_of
+from featurestore.serve.service import Service
+
+T = TypeVar("T")
+MOST_BYTES = 16 * 1024 * 1024
+_LOOKUP_THREADS = 32
+_INGEST_THREADS = 8
+_QUEUE_WAIT_S = 5.0
+_BODY_WAIT_S = 30.0
+_DRAIN_WAIT_S = 2.0
+_RECOVER_EVERY_S = 1.0
+_logger = logging.getLogger(__name__)
+
+
+def create_app(
+    root: str | Path,
+    *,
+    environment: str | None = None,
+    home: str | Path | None = None,
+    max_body_bytes: int = MOST_BYTES,
+) -> FastAPI:
+    """The service of the project in a folder. Its server and log are open while it runs.
+
+    Raises: ConfigError, DefinitionError  when the project is not in order.
+    """
+    service, metrics = Service(root, environment=environment, home=home), Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_sync(service.open)
+        try:
+            await run_sync(service.recover, metrics)
+            recovering = asyncio.create_task(_keep_recovering(service, metrics))
+            try:
+                yield
+            finally:
+                recovering.cancel()
+                await asyncio.wait([recovering])
+        finally:
+            await run_sync(service.close)
+
+    app = FastAPI(
+        title=f"featurestore: {service.config.project}",
+        version="1",
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    _add_routes(app, service, metrics, max_body_bytes)
+    _add_errors(app, metrics)
+    app.add_middleware(_Observed, metrics=metrics)
+    plain = app.openapi()
+    sets = [(service.definitions.feature_sets[name], plan) for name, plan in service.plans.items()]
+    sources = [(service.definitions.sources[name], scan) for name, scan in service.scans.items()]
+    document = describe(plain, sets, sources)
+    app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's own way to say more than its routes do
+    return app
+
+
+def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes: int) -> None:
+    lookups, ingests = _Places("lookups", _LOOKUP_THREADS), _Places("calls with events", _INGEST_THREADS)
+
+    @app.post("/v1/lookup/{feature_set}", include_in_schema=False)
+    async def lookup(feature_set: str, request: Request) -> Response:
+        plan = service.plan(feature_set)
+        data = await _read_body(request, max_body_bytes)
+        return _json(await lookups.run(partial(service.lookup, plan, data, metrics)))
+
+    @app.post("/v1/events/{source}", include_in_schema=False)
+    async def events(source: str, request: Request) -> Response:
+        scan = service.scan(source)
+        data = await _read_body(request, max_body_bytes)
+        return _json(await ingests.run(partial(service.ingest, scan, data, metrics)))
+
+    @app.get("/healthz", tags=["health"], summary="Whether the process is alive")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz", tags=["health"], summary="Whether every feature set can be answered rightly; else 503")
+    async def readyz() -> Response:
+        return _json(await run_sync(service.ready))
+
+    @app.get("/metrics", tags=["health"], summary="Counts and latencies, as Prometheus reads them")
+    async def scrape() -> Response:
+        return Response(await run_sync(metrics.text), headers={"Content-Type": MEDIA_TYPE})
+
+
+def _add_errors(app: FastAPI, metrics: Metrics) -> None:
+    async def ours(_: Request, error: Exception) -> Response:
+        assert isinstance(error, FeatureStoreError)
+        if status_of(error) == 500:
+            raise error
+        metrics.error(error.name)
+        return problem_of(error)
+
+    async def routing(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        place = f"{request.method} {request.url.path}"
+        if error.status_code == 405:
+            allowed = dict(error.headers or {})
+            refused = RequestRefused(
+                405, "MethodNotAllowed", "this route does not take this method", where=place, has=allowed.get("Allow")
+            )
+            refused.headers = allowed
+        elif error.status_code == 404:
+            known = sorted({str(path) for path in app.openapi()["paths"]})
+            refused = RequestRefused(404, "NotFound", "there is no such route", where=place, has=known, fix="see /docs")
+        else:
+            refused = RequestRefused(error.status_code, "RequestRefused", str(error.detail), where=place)
+        metrics.error(refused.name)
+        return problem_of(refused)
+
+    app.add_exception_handler(FeatureStoreError, ours)
+    app.add_exception_handler(HTTPException, routing)
+
+
+class _Places:
+    """Threads for one kind of call, so that calls of another kind cannot take them all.
+
+    A call that waited for a thread does not try a store that was found dead meanwhile: else a queue would take as many
+    timeouts as it is long.
+    """
+
+    def __init__(self, what: str, threads: int) -> None:
+        self._what, self._count = what, threads
+        self._free = asyncio.Semaphore(threads)
+        self._threads = anyio.CapacityLimiter(threads)
+        self._failure: tuple[float, StoreUnavailable] | None = None
+
+    async def run(self, call: Callable[[], T]) -> T:
+        came_at = time.monotonic()
+        try:
+            async with asyncio.timeout(_QUEUE_WAIT_S):
+                await self._free.acquire()
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"too many {self._what} are waiting",
+                has=f"{self._count} at work",
+                fix="send fewer at a time, or run more workers",
+            ) from None
+        try:
+            if self._failure is not None and self._failure[0] > came_at:
+                known = self._failure[1]
+                raise StoreUnavailable(known.what, where=known.where, has=known.has, fix=known.fix)
+            return await run_sync(call, limiter=self._threads)
+        except StoreUnavailable as error:
+            self._failure = time.monotonic(), error.with_traceback(None)
+            raise
+        finally:
+            self._free.release()
+
+
+class _Observed:
+    """Measures every request, and answers for errors that nobody expected."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except ClientDisconnect:
+            status = 499  # nobody is there to be answered
+        except Exception as error:
+            _logger.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+            self._metrics.error("InternalError")
+            if status:
+                raise
+            await internal_problem()(scope, receive, noting)
+        finally:
+            # The template, never the path itself: whoever asks for made-up paths must not fill the registry.
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
+            self._metrics.request(route, method, status, time.perf_counter() - started)
+
+
+async def _keep_recovering(service: Service, metrics: Metrics) -> None:
+    while True:
+        await asyncio.sleep(_RECOVER_EVERY_S)
+        await run_sync(service.recover, metrics)
+
+
+async def _read_body(request: Request, most: int) -> bytes:
+    """A JSON request's body.
+
+    Raises: RequestRefused  when it is not declared as JSON (415), is too large (413), or does not arrive (408).
+    """
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise RequestRefused(
+            415,
+            "NotJson",
+            "the body is not declared as JSON",
+            has=f"Content-Type: {media}" if media else "no Content-Type",
+            fix="send the header `Content-Type: application/json`",
+        )
+    chunks: list[bytes] = []
+    size = 0
+    declared = request.headers.get("content-length", "")
+    too_large = declared.isdigit() and int(declared) > most
+    if too_large and "expect" in request.headers:
+        raise _too_large(most)
+    stream = request.stream()
+    try:
+        async with asyncio.timeout(_BODY_WAIT_S):
+            while not too_large and (chunk := await anext(stream, None)) is not None:
+                size += len(chunk)
+                chunks.append(chunk)
+                too_large = size > most
+    except TimeoutError:
+        raise RequestRefused(
+            408, "BodyTimeout", f"the body did not arrive within {_BODY_WAIT_S:.0f} s", fix="send it again"
+        ) from None
+    if too_large:
+        chunks.clear()
+        await _drain(stream)
+        raise _too_large(most)
+    return b"".join(chunks)
+
+
+async def _drain(stream: AsyncIterator[bytes]) -> None:
+    """Throw away the rest of a body for a while: a sender that is cut off does not read why."""
+    try:
+        async with asyncio.timeout(_DRAIN_WAIT_S):
+            async for _ in stream:
+                pass
+    except TimeoutError:
+        return
+
+
+def _too_large(most: int) -> RequestRefused:
+    return RequestRefused(
+        413, "BodyTooLarge", "the body is too large", has=f"at most {most:,} bytes", fix="send several requests"
+    )
+
+
+def _json(data: bytes) -> Response:
+    return Response(data, media_type="application/json")

@@ -1,0 +1,114 @@
+"""What the service counts, for Prometheus.
+
+With several workers, each keeps its counts in files of one folder, PROMETHEUS_MULTIPROC_DIR, and any of them answers
+for all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter as Tally
+from collections.abc import Mapping
+from itertools import chain
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from featurestore.online.online_store import IngestReport
+from featurestore.online.state_store import Counts
+from featurestore.online.vectors import Vectors
+from featurestore.semantics.statuses import STATUS_NAMES
+from featurestore.serve.wire import outcomes
+
+MEDIA_TYPE = CONTENT_TYPE_LATEST
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+# Lookups take tenths of a millisecond to tens of them; what takes seconds is a large one or in trouble.
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The counts of one application, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "featurestore_requests", "HTTP requests.", ("route", "method", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "featurestore_request_seconds",
+            "Seconds from a request's first byte to its answer's last.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._questions = Counter(
+            "featurestore_lookup_rows", "Questions that were answered.", ("feature_set",), registry=self.registry
+        )
+        self._values = Counter(
+            "featurestore_values",
+            "Values that were served, by their status.",
+            ("feature_set", "status"),
+            registry=self.registry,
+        )
+        self._ingested = Counter(
+            "featurestore_ingested_rows",
+            "Pushed rows by what became of them in each state: in = applied + duplicate + unkeyed + quarantined.",
+            ("source", "state", "outcome"),
+            registry=self.registry,
+        )
+        self._bad_values = Counter(
+            "featurestore_bad_values",
+            "Pushed values that their type cannot hold, read as null.",
+            ("source",),
+            registry=self.registry,
+        )
+        self._errors = Counter("featurestore_errors", "Errors that were sent.", ("kind",), registry=self.registry)
+        self._recoveries = Counter(
+            "featurestore_recoveries",
+            "Times that rows of a dead writer were applied, or could not be.",
+            ("outcome",),
+            registry=self.registry,
+        )
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One request that was answered."""
+        self._requests.labels(route, method, status).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def lookup(self, vectors: Vectors) -> None:
+        """The vectors of one lookup."""
+        self._questions.labels(vectors.feature_set).inc(len(vectors))
+        for code, count in Tally(chain.from_iterable(vectors.statuses)).items():
+            self._values.labels(vectors.feature_set, STATUS_NAMES[code]).inc(count)
+
+    def ingest(self, report: IngestReport) -> None:
+        """The rows of one call."""
+        self._bad_values.labels(report.source).inc(report.bad_values)
+        self._rows(report.states)
+
+    def error(self, kind: str) -> None:
+        """One error that was sent."""
+        self._errors.labels(kind).inc()
+
+    def recovered(self, states: Mapping[str, Counts]) -> None:
+        """Rows of a dead writer that were applied."""
+        if states:
+            self._recoveries.labels("applied").inc()
+            self._rows(states)
+
+    def recovery_failed(self) -> None:
+        """A look for such rows that failed."""
+        self._recoveries.labels("failed").inc()
+
+    def text(self) -> bytes:
+        """All counts as Prometheus reads them."""
+        if MULTIPROCESS not in os.environ:
+            return generate_latest(self.registry)
+        every = CollectorRegistry()
+        MultiProcessCollector(every)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
+        return generate_latest(every)
+
+    def _rows(self, states: Mapping[str, Counts]) -> None:
+        for state_id, counts in states.items():
+            for outcome, count in outcomes(counts).items():
+                self._ingested.labels(state_id.split(".")[0], state_id, outcome).inc(count)

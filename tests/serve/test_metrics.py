@@ -1,0 +1,59 @@
+"""What /metrics says of what was asked."""
+
+from __future__ import annotations
+
+from tests.serve.shop import Served, click, question
+
+
+def test_lookups_are_counted_by_feature_set_and_status(served: Served) -> None:
+    """Requests, questions and the statuses of their values go up by what was asked."""
+    requests = 'featurestore_requests_total{method="POST",route="/v1/lookup/{feature_set}",status="200"}'
+    seconds = 'featurestore_request_seconds_count{route="/v1/lookup/{feature_set}"}'
+    asked = 'featurestore_lookup_rows_total{feature_set="lately"}'
+    values = 'featurestore_values_total{feature_set="lately",status="not_found"}'
+    before = [served.metric(sample) for sample in (requests, seconds, asked, values)]
+    served.lookup([{"user": -1}, {"user": -2}, {"user": -3}], "lately")
+    after = [served.metric(sample) for sample in (requests, seconds, asked, values)]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 3, 3]
+
+
+def test_pushed_rows_are_counted_by_outcome(served: Served) -> None:
+    """Each row is counted once for each state, as applied, duplicate, unkeyed or quarantined."""
+    row = {"user": 3, "text": "a", "at": "2024-06-01T12:00:00"}
+    state = next(iter(served.events([], "Note").json()["states"]))
+
+    def counted() -> dict[str, float]:
+        return {
+            outcome: served.metric(
+                f'featurestore_ingested_rows_total{{outcome="{outcome}",source="Note",state="{state}"}}'
+            )
+            for outcome in ("applied", "duplicate", "unkeyed", "quarantined")
+        }
+
+    before = counted()
+    served.events([row, row, row | {"user": None}, row | {"at": None}], "Note")
+    after = counted()
+    assert {name: after[name] - before[name] for name in after} == {
+        "applied": 2,
+        "duplicate": 0,
+        "unkeyed": 1,
+        "quarantined": 1,
+    }
+    bad = 'featurestore_bad_values_total{source="Click"}'
+    known = served.metric(bad)
+    served.events([click(8_000, seconds="fast", page=7)])
+    assert served.metric(bad) == known + 2
+
+
+def test_errors_are_counted_by_kind_and_made_up_paths_share_a_route(served: Served) -> None:
+    """An error goes up under its name; paths that do not exist cannot fill the registry."""
+    kinds = ("MissingColumn", "NotFound", "UnknownFeature")
+    before = {kind: served.metric(f'featurestore_errors_total{{kind="{kind}"}}') for kind in kinds}
+    served.lookup([{}])
+    served.client.get("/made/up/path")
+    served.lookup([question()], "made_up")
+    after = {kind: served.metric(f'featurestore_errors_total{{kind="{kind}"}}') for kind in kinds}
+    assert {kind: after[kind] - before[kind] for kind in kinds} == dict.fromkeys(kinds, 1)
+    text = served.client.get("/metrics")
+    assert text.headers["content-type"].startswith("text/plain")
+    assert "made" not in text.text
