@@ -60,7 +60,10 @@ def feature(
                 where=f"`{expr!r}`",
                 fix=f"give a default of type {node.dtype}",
             )
-        node = Default(node, canonical(value, node.dtype), node.dtype)
+        held = canonical(value, node.dtype)
+        if held is None:
+            raise InvalidDefinition(f"the default {default!r} is null", where=f"`{expr!r}`", fix="give a number")
+        node = Default(node, held, node.dtype)
     return Feature(node, name, doc, owner, tuple(tags), drift)
 
 

@@ -42,8 +42,8 @@ class SqlExpressions:
                 arguments = [self.value(argument) for argument in node.arguments]
                 found = scalar_row(node.function, tuple(argument.dtype for argument in node.arguments))
                 assert found is not None, "a call node was checked when it was made"
-                text = found[0].sql.replace("{*}", ", ".join(arguments))
-                return text.format(*arguments, p=offset_macro(node.parameter) if node.parameter else "")
+                zone = offset_macro(node.parameter) if node.parameter else ""
+                return found[0].sql.format(*arguments, all=", ".join(arguments), p=zone)
             case Default():
                 inner, default = self.value(node.input), sql_literal(node.value, node.dtype)
                 return (

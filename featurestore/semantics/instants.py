@@ -23,7 +23,7 @@ _UNITS_US = {
     "d": 86_400_000_000,
     "w": 604_800_000_000,
 }
-_DURATION = re.compile(r"(\d+)(us|ms|s|m|h|d|w)")
+_DURATION = re.compile(r"([0-9]+)(us|ms|s|m|h|d|w)")
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 
 

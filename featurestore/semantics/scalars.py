@@ -37,8 +37,8 @@ DAY_US: Final = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One function: `rule` gives the result type or None; `{0}`, `{1}`, ... are arguments in `sql`, `{p}` its
-    parameter."""
+    """One function: `rule` gives the result type or None; `{0}`, `{1}`, ... are arguments in `sql`,
+    `{all}` all of them, `{p}` its parameter."""
 
     name: str
     rule: Rule
@@ -195,7 +195,7 @@ SCALAR_ROWS: Final[tuple[Scalar, ...]] = (
     Scalar("or", _takes(((BOOL, BOOL), BOOL)), "({0} OR {1})", _or, "|", nullable=True),
     Scalar("not", _takes(((BOOL,), BOOL)), "(NOT {0})", operator.not_, "~"),
     Scalar("is_null", _is_null, "({0} IS NULL)", lambda value: value is None, nullable=True),
-    Scalar("coalesce", _any_same, "coalesce({*})", _coalesce, nullable=True),
+    Scalar("coalesce", _any_same, "coalesce({all})", _coalesce, nullable=True),
     Scalar(
         "when",
         _choice,

@@ -1,0 +1,109 @@
+"""`dataset` and `materialize`: history as a training set, and as online state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from featurestore.store import FeatureStore
+from tests.cli.shop import Cli
+
+ASK = ("dataset", "visits", "spine.parquet", "--as-of", "asked_at")
+
+
+def test_dataset_is_written_as_the_library_gives_it(project: Path, cli: Cli) -> None:
+    """`--out` holds the table that `FeatureStore.dataset` makes, statuses and all, and the summary says what it is."""
+    ran = cli(*ASK, "--out", "train.parquet", "--statuses", "--threads", "2", "--json")
+    assert ran.code == 0, ran.err
+    with FeatureStore(project) as store:
+        expected = store.dataset("visits", "spine.parquet", as_of="asked_at", statuses=True)
+    assert pq.read_table(project / "train.parquet").equals(expected.table)
+    summary = ran.json
+    assert summary.pop("seconds") >= 0
+    assert summary == {
+        "feature_set": "visits",
+        "version": expected.version,
+        "rows": 12,
+        "features": 5,
+        "file": "train.parquet",
+        "preview": None,
+    }
+    assert "12 rows, 5 features" in cli(*ASK, "--out", "train.parquet").out
+
+
+def test_dataset_without_a_file_shows_ten_rows(project: Path, cli: Cli) -> None:
+    """Without `--out` the first ten rows are printed, a line for each column; with `--json` as objects."""
+    ran = cli(*ASK)
+    lines = {line.split()[0]: line.split()[1:] for line in ran.out.splitlines()}
+    assert lines["label"] == ["0", "1"] * 5
+    assert lines["visits__seconds"][:2] == ["41.25", "42.75"] and len(lines["visits__seconds"]) == 10
+    preview = cli(*ASK, "--json").json["preview"]
+    assert len(preview) == 10
+    assert preview[1]["asked_at"] == "2024-01-01T01:01:00.000000Z"
+    assert preview[1]["visits__pages"] == ["/51", "/56"]
+
+
+def test_dataset_takes_sql(project: Path, cli: Cli) -> None:
+    """The spine may be a SELECT over files of the project."""
+    spine = "SELECT * FROM 'spine.parquet' WHERE user < 3"
+    assert cli("dataset", "visits", spine, "--as-of", "asked_at", "--json").json["rows"] == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"asked_at": None}, "MissingAsOf: the spine has no column `asked_at`\n  in   dataset(visits, spine, "),
+        (
+            {"user": None},
+            "MissingColumn: the spine lacks `user`\n  in   feature set `visits`\n  has  asked_at, label\n",
+        ),
+        ({"user": pa.array(["1"] * 12)}, "InvalidValue: the spine's `user` must be int64\n"),
+        (
+            {"asked_at": pa.array([0] * 12, pa.timestamp("us"))},
+            "NaiveTime: the times in the spine's `asked_at` have no zone\n  in   feature set `visits`\n",
+        ),
+    ],
+    ids=["no as_of", "no key", "wrong type", "naive time"],
+)
+def test_a_spine_that_does_not_fit_is_refused(
+    change: dict[str, pa.Array | None], says: str, project: Path, cli: Cli
+) -> None:
+    """A spine without an instant or key column, with another type or without a zone gives the four parts and code 1."""
+    table = pq.read_table(project / "spine.parquet")
+    for name, column in change.items():
+        table = table.drop_columns([name])
+        table = table if column is None else table.append_column(name, column)
+    pq.write_table(table, project / "spine.parquet")
+    ran = cli(*ASK, "--out", "train.parquet")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(says)
+    assert "\n  fix  " in ran.err
+    assert not (project / "train.parquet").exists()
+
+
+def test_a_spine_that_is_not_there_is_refused(project: Path, cli: Cli) -> None:
+    """A spine file that does not exist is named."""
+    ran = cli("dataset", "visits", "spline.parquet", "--as-of", "asked_at")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "InputError: there is no spine file `spline.parquet`")
+
+
+def test_materialize_accounts_for_every_row(project: Path, cli: Cli) -> None:
+    """Each state tells its keys, the rows it keeps and what became of all rows (R16), to people and to programs."""
+    states = {each["state"].split(".")[0]: each for each in cli("materialize", "--json").json["states"]}
+    assert all(each.pop("seconds") >= 0 for each in states.values())
+    state = states["Visit"].pop("state")
+    assert states["Visit"] == {
+        "keys": 5,
+        "rows": 120,
+        "applied": 120,
+        "duplicate": 0,
+        "unkeyed": 0,
+        "quarantined": 0,
+    }
+    ran = cli("materialize")
+    line = next(line for line in ran.out.splitlines() if line.startswith(state))
+    assert line.split()[1:-1] == ["5", "120", "120", "0", "0", "0"]
+    assert ran.out.splitlines()[-1].startswith("2 states published, ")
