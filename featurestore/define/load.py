@@ -73,8 +73,8 @@ def load_definitions(root: Path, folder: str) -> Definitions:
             fix="run `featurestore init`, or write a Python file there",
         )
     _forget_other_projects(root, folder)
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    # to the front, even when it is there: another project's folder of the same name must not be found first
+    sys.path[:] = [str(root), *(path for path in sys.path if path != str(root))]
     importlib.invalidate_caches()
     errors: list[DefinitionError] = []
     modules = []

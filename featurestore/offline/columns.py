@@ -70,6 +70,8 @@ def check_zones(
 
 
 def _instant(name: str, stored: str, zone: str | None) -> str | None:
+    if stored == "TIMESTAMPTZ_NS":
+        return f"fs_floor_div(epoch_ns({name}), 1000)"
     if stored == "TIMESTAMP WITH TIME ZONE":
         return f"CASE WHEN isfinite({name}) THEN epoch_us({name}) END"
     if stored == "VARCHAR":
@@ -80,11 +82,11 @@ def _instant(name: str, stored: str, zone: str | None) -> str | None:
         return f"CASE WHEN regexp_matches({name}, {literal(_ZONED_TEXT)}) THEN {zoned} ELSE {local} END"
     if stored not in NAIVE:
         return None
-    local = (
-        f"fs_floor_div(epoch_ns({name}), 1000)" if stored == "TIMESTAMP_NS" else f"epoch_us(CAST({name} AS TIMESTAMP))"
-    )
-    finite = f"CASE WHEN isfinite({name}) THEN {local} END"
-    return _from_local(finite, zone) if zone else finite
+    if stored == "TIMESTAMP_NS":  # has no infinity
+        local = f"fs_floor_div(epoch_ns({name}), 1000)"
+    else:
+        local = f"CASE WHEN isfinite({name}) THEN epoch_us(CAST({name} AS TIMESTAMP)) END"
+    return _from_local(local, zone) if zone else local
 
 
 def _from_local(local: str, zone: str) -> str:

@@ -92,7 +92,7 @@ class Metrics:
 
     def recovered(self, states: Mapping[str, Counts]) -> None:
         """Rows of a dead writer that were applied."""
-        if states:
+        if any(counts.total for counts in states.values()):
             self._recoveries.labels("applied").inc()
             self._rows(states)
 

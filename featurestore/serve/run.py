@@ -57,8 +57,8 @@ def run(
     with _bound(host, port) as listener:
         address = _address(host, listener)
         if workers == 1:
-            _leave_pandas_out()
             app = create_app(root, environment=environment, home=home, max_body_bytes=max_body_bytes)
+            _leave_pandas_out()
             asyncio.run(_serve(app, listener, lambda: _announce(app.title, address)))
             return
         arguments = {
@@ -80,8 +80,9 @@ def run(
 def app_of_worker() -> FastAPI:
     """The application of one of several workers."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = create_app(**json.loads(os.environ[_ARGUMENTS]))
     _leave_pandas_out()
-    return create_app(**json.loads(os.environ[_ARGUMENTS]))
+    return app
 
 
 async def _serve(app: FastAPI, listener: socket.socket, announce: Callable[[], None]) -> None:
@@ -162,6 +163,8 @@ def _announce(title: str, address: str) -> None:
 def _bound(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that listens. Raises: ConfigError  when it cannot."""
     where = f"{host}:{port}"
+    if not 0 <= port <= 65_535:
+        raise ConfigError(f"{port} is no port", where=where, fix="give a port from 0 to 65535")
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = _listener(family, place)
@@ -169,8 +172,6 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
         raise ConfigError(
             f"{host!r} is no host", where=where, fix="give an address of this machine: 127.0.0.1, or 0.0.0.0 for all"
         ) from None
-    except OverflowError:
-        raise ConfigError(f"{port} is no port", where=where, fix="give a port from 0 to 65535") from None
     except OSError as error:
         raise _cannot_bind(error, host, port) from None
     with listener:

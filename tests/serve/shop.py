@@ -102,7 +102,7 @@ HISTORY = [
         "big": 2**63 - 1 - place,
         "seen_at": f"2024-01-0{1 + place % 9}T00:00:00.00000{place % 10}Z",
         "born": "1999-12-31",
-        "at": f"2024-01-01T00:{place % 60:02}:00Z",
+        "at": f"2024-01-0{1 + place // 50}T00:{place % 60:02}:00Z",
     }
     for place in range(200)
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from featurestore.online.keys import pointer_name
 from featurestore.semantics.statuses import STATUS_NAMES
 from featurestore.serve.wire import json_value
 from featurestore.store import FeatureStore
@@ -54,7 +55,7 @@ def test_columns_ask_the_same_as_rows(served: Served) -> None:
 def test_pushed_rows_are_seen_by_the_next_lookup(served: Served) -> None:
     """What was pushed before a lookup was sent is in its answer, and the report says what became of every row."""
     before = served.lookup([question(31)]).json()["rows"][0]["values"][0]
-    row = click(5_000, user=31)
+    row = click(5_000, user=31, at="2024-01-05T00:00:00Z")
     report = served.events([row, row, click(5_001, user=None), click(5_002, user=31, at=None), click(5_003, big="x")])
     assert report.status_code == 200, report.text
     body = report.json()
@@ -108,7 +109,7 @@ def test_a_question_that_does_not_fit_is_told_why(
 
 def test_an_instant_that_was_trimmed_is_a_conflict(served: Served) -> None:
     """As of an instant whose rows were trimmed, the answer is 409 and not a smaller number."""
-    reply = served.lookup([{"user": 7}], "lately", as_of="2024-01-01T00:00:01Z")
+    reply = served.lookup([{"user": 7}], "lately", as_of="2024-01-02T12:00:00Z")
     assert problem(reply) == (409, "AsOfTooEarly")
 
 
@@ -209,3 +210,20 @@ def test_health_says_what_is_served(served: Served) -> None:
     assert ready.status_code == 200, ready.text
     assert set(ready.json()["feature_sets"]) == {"clicks", "everything", "lately"}
     assert len(ready.json()["states"]) == 3
+
+
+def test_a_failure_of_ours_shows_nothing(served: Served) -> None:
+    """State that cannot be read is a 500 that names no cause, is counted, and is over when the state is whole again."""
+    failures = 'featurestore_errors_total{kind="InternalError"}'
+    before = served.metric(failures)
+    with FeatureStore(served.root) as store:
+        name = pointer_name("shop", store.plan("lately").states[0].id)
+        whole = store.online.client.get(name)
+        store.online.client.set(name, b'{"secret": ')
+        reply = served.lookup([{"user": 7}], "lately")
+        store.online.client.set(name, whole)
+    assert problem(reply) == (500, "InternalError")
+    assert "JSON" not in reply.text
+    assert "secret" not in reply.text
+    assert served.metric(failures) == before + 1
+    assert served.lookup([{"user": 7}], "lately").status_code == 200

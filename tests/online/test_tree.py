@@ -1,0 +1,132 @@
+"""The radix tree of a key: whatever is inserted in whatever order, a read sees what a list of rows would show."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featurestore.expr.nodes import ColumnRef
+from featurestore.online.tree import LEAF_ROWS, ROOT, Node, Row, Tree, grown, visible_us
+from featurestore.plan.nodes import FoldUse, Scan, State
+from featurestore.semantics.dtypes import INT64
+
+SCAN = Scan("S", (), "at", None, None, None, 0, None, None)
+STATE = State(
+    "S.k", SCAN, ("k",), (ColumnRef("S", "x", INT64),), (), (FoldUse("whole", 0, None, 0), FoldUse("last", 0, None, 0))
+)
+
+
+def row(event: int, known: int, row_id: int, value: int) -> Row:
+    """A row as the state keeps it."""
+    return [event, known, None, row_id, f"{value:04d}", 0, value]
+
+
+def read(tree: Tree, low: int, high: int, as_of: int) -> tuple[Any, Any]:
+    """Both folds over a window, by the tree."""
+    rows: list[Row] = []
+    summaries: list[list[Any]] = []
+    missing: set[bytes] = set()
+    tree.collect(low, high, as_of, rows, summaries, missing)
+    assert not missing
+    states = []
+    for place in range(2):
+        state = tree.lift(place, rows)
+        for summary in summaries:
+            state = tree.merge(place, state, summary[place + 1])
+        states.append(state)
+    return states[0], states[1]
+
+
+def expected(rows: list[Row], low: int, high: int, as_of: int) -> tuple[Any, Any]:
+    """Both folds over a window, by looking at every row."""
+    seen = [each for each in rows if low <= each[0] < high and visible_us(each) < as_of]
+    tree = Tree(STATE)
+    return tree.lift(0, seen), tree.lift(1, seen)
+
+
+# a few hundred rows in a few close instants make leaves split many levels down
+EVENTS = st.one_of(
+    st.integers(0, 40), st.integers(0, 2**45), st.integers(-(2**44), 0), st.sampled_from((2**42, 2**42 - 1))
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Row]:
+    """Distinct rows, many of them close together."""
+    base = draw(EVENTS)
+    close = [row(base + i * draw(st.sampled_from((0, 1, 3, 70))), base, i, i) for i in range(draw(st.integers(0, 400)))]
+    events = draw(st.lists(st.tuples(EVENTS, st.integers(-5, 50)), max_size=40))
+    return close + [row(event, event + late, 1_000 + i, i) for i, (event, late) in enumerate(events)]
+
+
+@given(rows=histories(), low=EVENTS, length=st.integers(1, 2**43), later=st.integers(0, 100), random=st.randoms())
+def test_a_window_reads_as_from_a_list_of_rows(rows: list[Row], low: int, length: int, later: int, random: Any) -> None:
+    """Splits, summaries and rows that are not visible yet cannot be seen in what a window gives."""
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    tree = Tree(STATE, {ROOT: None})
+    assert all(tree.insert(list(each)) for each in shuffled)
+    as_of = low + length + later
+    assert read(tree, low, low + length, as_of) == expected(rows, low, low + length, as_of)
+    assert read(tree, -(2**63), 2**62, 2**62) == expected(rows, -(2**63), 2**62, 2**62)
+
+
+@given(rows=histories(), random=st.randoms())
+def test_a_tree_grown_at_once_reads_as_one_grown_row_by_row(rows: list[Row], random: Any) -> None:
+    """`materialize` and `ingest` lead to the same answers."""
+    if not rows:
+        return
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    tree = Tree(STATE, {ROOT: None})
+    for each in shuffled:
+        tree.insert(list(each))
+    whole = grown(STATE, [list(each) for each in rows], min(map(visible_us, rows)), None)
+    assert read(whole, -(2**63), 2**62, 2**62) == read(tree, -(2**63), 2**62, 2**62)
+    assert whole.seen_us == tree.seen_us == min(map(visible_us, rows))
+
+
+@given(rows=histories(), again=st.integers(0, 20), random=st.randoms())
+def test_r6_redelivery_changes_nothing_and_the_least_known_at_counts(rows: list[Row], again: int, random: Any) -> None:
+    """A row that comes again is no new row; of two versions the one known first counts, whichever arrives first."""
+    versions = [[*each[:1], each[1] + 7, *each[2:6], each[6] + 1] for each in rows[:again]]
+    both = [*rows, *versions, *rows[:again]]
+    random.shuffle(both)
+    tree = Tree(STATE, {ROOT: None})
+    for each in both:
+        tree.insert(list(each))
+    assert read(tree, -(2**63), 2**62, 2**62) == expected(rows, -(2**63), 2**62, 2**62)
+
+
+def test_nodes_survive_being_stored() -> None:
+    """A tree that was written as JSON and read again takes further rows as before."""
+    tree = Tree(STATE, {ROOT: None})
+    for place in range(3 * LEAF_ROWS):
+        tree.insert(row(place * 1_000_000, place * 1_000_000, place, place))
+    stored: dict[bytes, Node | None] = {name: json.loads(json.dumps(node)) for name, node in tree.nodes.items()}
+    again = Tree(STATE, stored)
+    assert again.insert(row(5, 5, -1, 100)) and not again.insert(row(0, 0, 0, 0))
+    n, total = read(again, 0, 2**62, 2**62)[0]
+    assert (n, total) == (3 * LEAF_ROWS + 1, sum(range(3 * LEAF_ROWS)) + 100)
+
+
+def test_only_the_nodes_on_the_way_are_written() -> None:
+    """One more row in a large tree changes a handful of fields."""
+    tree = Tree(STATE, {ROOT: None})
+    for place in range(20_000):
+        tree.insert(row(place * 60_000_000, 0, place, place))
+    assert len(tree.nodes) > 100
+    tree.changed.clear()
+    tree.insert(row(77 * 60_000_000 + 1, 0, -1, 1))
+    assert 1 < len(tree.changed) < 8
+
+
+def test_r12_a_row_before_the_horizon_is_not_kept_but_was_seen() -> None:
+    """What no window can see any more is dropped on arrival; that the key exists is remembered."""
+    tree = grown(STATE, [row(1_000, 1_000, 1, 1)], 1_000, 500)
+    assert tree.insert(row(400, 400, 2, 2))
+    assert tree.seen_us == 400
+    assert read(tree, -(2**63), 2**62, 2**62)[0] == [1, 1]
