@@ -166,7 +166,7 @@ def _push(root: Path, first: int, count: int) -> None:
 
 
 def test_two_writers_at_once_on_one_key_lose_nothing(store: FeatureStore, tmp_path: Path) -> None:
-    """Two processes that push rows of one user at the same time leave all of them in the state, and in order in the log."""
+    """Two processes that push rows of one user at the same time leave all in the state, and in order in the log."""
     store.materialize()
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_push, args=(tmp_path, 1_000 * each, 60)) for each in range(2)]

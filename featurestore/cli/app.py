@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -72,7 +75,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 for an error, 2 for wrong usage, 70 for a bug of ours, 130 for Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     session = Session()
+    with _noting_interrupts(session):
+        try:
+            typer.main.get_command(app).main(given, prog_name="featurestore", obj=session)
+        except Exception as error:
+            sys.exit(report(error, session, given))
+
+
+@contextmanager
+def _noting_interrupts(session: Session) -> Iterator[None]:
+    """Remember that Ctrl-C was pressed: DuckDB turns it into an error of its own, which must not pass for a bug."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        session.interrupted = True
+        signal.default_int_handler(number, frame)
+
+    # whoever started us may have had SIGINT ignored, and then it stays ignored
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, interrupt)
     try:
-        typer.main.get_command(app).main(given, prog_name="featurestore", obj=session)
-    except Exception as error:
-        sys.exit(report(error, session, given))
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -15,16 +15,14 @@ from featurestore.errors import DefinitionErrors, FeatureStoreError
 FAILED = 1
 OUR_BUG = 70
 INTERRUPTED = 130
-_INTERRUPTIONS = ("InterruptException",)
-"""How DuckDB says that Ctrl-C reached it; named, not imported, since a command that failed may not have needed it."""
 
 
-def report(error: BaseException, session: Session, arguments: Sequence[str]) -> int:
+def report(error: Exception, session: Session, arguments: Sequence[str]) -> int:
     """Say what went wrong, on stderr and with `--json` on stdout too; the exit code, 1, 70 or 130."""
-    if isinstance(error, KeyboardInterrupt) or type(error).__name__ in _INTERRUPTIONS:
-        return INTERRUPTED
     if session.debug:
         traceback.print_exception(error)
+    if session.interrupted:
+        return INTERRUPTED
     known = known_error(error)
     if known is None:
         return _report_bug(error, session, arguments)
@@ -39,7 +37,7 @@ def report(error: BaseException, session: Session, arguments: Sequence[str]) -> 
     return FAILED
 
 
-def known_error(error: BaseException) -> FeatureStoreError | None:
+def known_error(error: Exception) -> FeatureStoreError | None:
     """The error in four parts; None for what nobody foresaw. What the system refuses is no bug of ours."""
     if isinstance(error, FeatureStoreError):
         return error
@@ -74,7 +72,7 @@ class _Refused(FeatureStoreError):
         return self._name
 
 
-def _report_bug(error: BaseException, session: Session, arguments: Sequence[str]) -> int:
+def _report_bug(error: Exception, session: Session, arguments: Sequence[str]) -> int:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     what = printable(" ".join(f"{type(error).__name__}: {error}".split()))[:300] + place

@@ -22,11 +22,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to
 
 @dataclass(slots=True)
 class Session:
-    """The global options of a run, and whether a program reads its output."""
+    """The global options of a run, whether a program reads its output, and whether Ctrl-C was pressed."""
 
     environment: str | None = None
     debug: bool = False
     as_json: bool = False
+    interrupted: bool = False
 
     def open(self) -> FeatureStore:
         """The project in the working folder. Raises: ConfigError."""

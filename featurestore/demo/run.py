@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
+from featurestore.check.verify import verify
 from featurestore.demo.flights import write
 from featurestore.demo.leaks import naive_join_leaks
 from featurestore.errors import ConfigError, ParityError, StoreUnavailable
@@ -31,8 +32,8 @@ from featurestore.store import FeatureStore
 
 FEATURE_SET = "arrival_delay"
 TABLES = ("arrivals", "departures", "trips", "weather", "planes", "airports")
-CELLS = 150_000
-"""Cells to compare: enough to meet every feature at its boundaries, few enough for a first look."""
+CELLS, ROWS = 150_000, 8_000
+"""Cells to compare and rows of a source to replay: enough to meet every feature, few enough for a first look."""
 LOOKUPS = 3
 YEAR_END = datetime(2014, 1, 1, tzinfo=UTC)
 STEPS = 6
@@ -81,23 +82,24 @@ def run(root: Path, *, environment: str | None = None) -> None:
         ):
             _compare(address, plan, _last_flights(built.table), screen)
         with screen.step("both roads on one history, bit by bit"):
-            parity = store.verify(FEATURE_SET, cells=CELLS, progress=screen.progress)
+            parity = verify(
+                plan, store.history, store.online.client, cells=CELLS, most_rows=ROWS, progress=screen.progress
+            )
             share = parity.nonnull / parity.cells
+            replayed = ", ".join(f"{count:,} of {source}" for source, count in parity.rows.items())
+            screen.say(f"rows replayed: {replayed}")
             screen.say(f"{parity.cells:,} cells, {share:.0%} neither null nor zero, {parity.differing:,} differing")
             if parity.differing:
                 raise ParityError(
                     f"{parity.differing:,} of {parity.cells:,} cells differ",
                     where=f"feature set `{FEATURE_SET}`",
                     has=[feature.name for feature in parity.features if feature.differing],
-                    fix=f"run `featurestore verify {FEATURE_SET} --cells {CELLS}`, which shows an example of each",
+                    fix=f"run `featurestore verify {FEATURE_SET}`, which shows an example of each",
                 )
-    screen.say(
+    print(
         f"\ndone in {time.monotonic() - started_s:.0f} s\n"
-        f"  data         {data}\n  definitions  {root / 'definitions' / 'flights.py'}\n  training set {train}\n"
-        "next:\n"
-        f"  featurestore plan {FEATURE_SET}\n"
-        f"  featurestore verify {FEATURE_SET}\n"
-        "  featurestore serve"
+        f"  data          {data}\n  definitions   {root / 'definitions' / 'flights.py'}\n  training set  {train}\n"
+        f"next\n  featurestore plan {FEATURE_SET}\n  featurestore verify {FEATURE_SET}\n  featurestore serve"
     )
 
 
@@ -121,9 +123,7 @@ class _Screen:
         self.console.print(f"      {time.monotonic() - started_s:.1f} s", style="dim")
 
     def say(self, text: str) -> None:
-        self.console.print(
-            "\n".join(f"      {line}" if self._steps else line for line in text.split("\n")), soft_wrap=True
-        )
+        self.console.print("\n".join(f"      {line}" for line in text.split("\n")), soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int) -> None:
         self._status.update(f"{done}/{total} {what}")

@@ -14,7 +14,6 @@ from featurestore.semantics.statuses import STATUS_NAMES
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import pandas as pd
     import pyarrow as pa
 
 
@@ -74,10 +73,9 @@ class Vectors:
         columns = [arrow_column([row[place] for row in self.values], dtype) for place, dtype in enumerate(self.dtypes)]
         return pa.table(dict(zip(self.names, columns, strict=True)))
 
-    def to_pandas(self) -> pd.DataFrame:
-        """The vectors as a pandas frame."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame
+    def to_pandas(self) -> Any:
+        """The vectors as a pandas frame, which must be installed where this is called: serving does without."""
+        return self.to_arrow().to_pandas()
 
     def __len__(self) -> int:
         return len(self.values)

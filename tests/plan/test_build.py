@@ -1,4 +1,5 @@
-"""Definitions become plans: inputs agree, states are shared where they can be, and only what is asked for is planned."""
+"""Definitions become plans: inputs agree, states are shared where they can be, and only what is asked for is
+planned."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def test_windows_of_one_aggregate_share_one_fold() -> None:
 
 
 def test_only_what_is_asked_for_is_planned_and_the_state_stays_whole() -> None:
-    """One feature brings the views it is derived from, with the aggregates it needs; their states do not depend on it."""
+    """One feature brings the views it is derived from, with the aggregates it needs; their states do not depend on
+    it."""
     plan = plan_feature_set(FeatureSet("weather", Both.difference))
     assert [view.name for view in plan.views] == ["Origin", "Dest", "Both"]
     assert [len(view.answers) for view in plan.views] == [1, 1, 0]
