@@ -30,9 +30,21 @@ class SqlExpressions:
 
     def __init__(self, value_of: Callable[[Leaf], str], status_of: Callable[[Leaf], str] | None = None) -> None:
         self._value_of, self._status_of = value_of, status_of
+        self._places: dict[Node, str] = {}
+        self._named: dict[Node, str] = {}
+
+    def placed(self, node: Node) -> str:
+        """The column that holds a node which is computed once for all places."""
+        return self._places.setdefault(node, f"x{len(self._places)}")
+
+    def name(self, node: Node) -> None:
+        """From now on a node's value is its column."""
+        self._named[node] = self.placed(node)
 
     def value(self, node: Node) -> str:
         """The node's canonical value."""
+        if node in self._named:
+            return self._named[node]
         match node:
             case Literal():
                 return sql_literal(node.value, node.dtype)

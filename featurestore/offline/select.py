@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from featurestore.expr.nodes import Aggregate, FeatureRef, RequestRef
+from featurestore.expr.nodes import Aggregate, FeatureRef, RequestRef, walk
 from featurestore.expr.printing import text_of
 from featurestore.offline.connection import quoted
 from featurestore.offline.expressions import Leaf, SqlExpressions, presented
+from featurestore.offline.stages import staged
 from featurestore.offline.states import collected, key_names, lanes_sql, state_sql
 from featurestore.plan.nodes import Answer, FoldUse, Plan, State, View
 from featurestore.semantics.aggregates import aggregate_row
@@ -147,41 +148,52 @@ def _finish(view: View, answer: Answer, place: int) -> list[str]:
 
 
 def _features_cte(select: _Select, view: View, source: str, answers: dict[Aggregate, str]) -> None:
-    refers: dict[str, None] = {}
+    refers = dict.fromkeys(
+        node for feature in view.features for node in walk(feature.node) if isinstance(node, FeatureRef)
+    )
+    brought = [
+        f", {quoted(_cte(node.view))}.{kind}_{node.name} AS {_reference(node, kind)}"
+        for node in refers
+        for kind in ("f", "s")
+    ]
+    joins = "".join(
+        f" JOIN {quoted(cte)} USING (spine_row)" for cte in dict.fromkeys(_cte(node.view) for node in refers)
+    )
 
     def value_of(leaf: Leaf) -> str:
         match leaf:
             case Aggregate():
                 return answers[leaf]
             case RequestRef():
-                return f"i_{leaf.name}"
+                return quoted(f"i_{leaf.name}")
             case FeatureRef():
-                refers[_cte(leaf.view)] = None
-                return f"{quoted(_cte(leaf.view))}.f_{leaf.name}"
+                return _reference(leaf, "f")
         raise AssertionError(f"{text_of(leaf)} is not known when a feature is computed")
 
     def status_of(leaf: Leaf) -> str:
+        value = value_of(leaf)
         match leaf:
             case Aggregate():
-                value = answers[leaf]
-                return (
-                    f"CASE WHEN NOT found THEN {NOT_FOUND} WHEN {value}_overflow THEN {OVERFLOW} "
-                    f"WHEN {value} IS NULL THEN {NULL} ELSE {OK} END"
-                )
-            case RequestRef():
-                return f"CASE WHEN i_{leaf.name} IS NULL THEN {NULL} ELSE {OK} END"
+                over = f"WHEN {value}_overflow THEN {OVERFLOW}"
+                return f"CASE WHEN NOT found THEN {NOT_FOUND} {over} WHEN {value} IS NULL THEN {NULL} ELSE {OK} END"
             case FeatureRef():
-                return f"{quoted(_cte(leaf.view))}.s_{leaf.name}"
-        raise AssertionError(f"{text_of(leaf)} is not known when a feature is computed")
+                return _reference(leaf, "s")
+            case _:
+                return f"CASE WHEN {value} IS NULL THEN {NULL} ELSE {OK} END"
 
     compiler = SqlExpressions(value_of, status_of)
+    relation = f"(SELECT {source}.*{''.join(brought)} FROM {source}{joins})" if refers else source
+    relation = staged(relation, [feature.node for feature in view.features], compiler)
     columns = []
     for feature in view.features:
         columns.append(f"{compiler.value(feature.node)} AS f_{feature.name}")
         columns.append(f"{compiler.status(feature.node)} AS s_{feature.name}")
-    joins = "".join(f"\n    JOIN {quoted(cte)} USING (spine_row)" for cte in refers)
-    body = f"SELECT spine_row,\n      {f',{chr(10)}      '.join(columns)}\n    FROM {source}{joins}"
-    select.add(_cte(view.name), f"{view.name}: features", body)
+    listed = ",\n      ".join(columns)
+    select.add(_cte(view.name), f"{view.name}: features", f"SELECT spine_row,\n      {listed}\n    FROM {relation}")
+
+
+def _reference(node: FeatureRef, kind: str) -> str:
+    return quoted(f"{node.view}.{kind}_{node.name}")
 
 
 def _cte(view: str, part: str = "features") -> str:

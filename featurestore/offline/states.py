@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from featurestore.expr.nodes import ColumnRef, Node, walk
 from featurestore.offline.connection import quoted
 from featurestore.offline.expressions import Leaf, SqlExpressions
+from featurestore.offline.stages import staged
 from featurestore.plan.nodes import FoldUse, State
 from featurestore.semantics.folds import FOLDS
 
@@ -14,9 +15,6 @@ from featurestore.semantics.folds import FOLDS
 def _column(leaf: Leaf) -> str:
     assert isinstance(leaf, ColumnRef), "below an aggregate there are only columns"
     return quoted(leaf.name)
-
-
-ROWS = SqlExpressions(_column)
 
 
 def key_names(state: State) -> list[str]:
@@ -30,11 +28,13 @@ def state_sql(state: State, rows: str) -> str:
     Rows with a null key part are left out (they are unkeyed for this state), and of several deliveries of one fact
     one counts (R6).
     """
+    compiler = SqlExpressions(_column)
+    rows = staged(rows, (*state.inputs, *state.filters), compiler)
     keys = [f"{quoted(name)} AS k{i}" for i, name in enumerate(state.key)]
     times = ["event_at_us", "known_at_us", "greatest(event_at_us, known_at_us) AS visible_at_us"]
     order = f"{quoted(state.scan.order)} AS order_by" if state.scan.order else "NULL AS order_by"
-    inputs = [f"{ROWS.value(node)} AS v{i}" for i, node in enumerate(state.inputs)]
-    filters = [f"coalesce({ROWS.value(node)}, FALSE) AS w{i}" for i, node in enumerate(state.filters)]
+    inputs = [f"{compiler.value(node)} AS v{i}" for i, node in enumerate(state.inputs)]
+    filters = [f"coalesce({compiler.value(node)}, FALSE) AS w{i}" for i, node in enumerate(state.filters)]
     columns = ",\n      ".join([", ".join([*keys, *times, order, "row_id", "fingerprint"]), *inputs, *filters])
     keyed = " AND ".join(["usable", *(f"{quoted(name)} IS NOT NULL" for name in state.key)])
     names = ", ".join(quoted(name) for name in state.key)

@@ -66,3 +66,9 @@ def test_nobodys_text_steers_the_terminal(capsys: pytest.CaptureFixture[str]) ->
     """Markup and control characters that stand in somebody's data are printed as they are written."""
     assert report(InputError("[red]\x1b[2J", where="[/]"), Session(), []) == 1
     assert capsys.readouterr().err == "InputError: [red]\\x1b[2J\n  in   [/]\n"
+
+
+def test_what_ctrl_c_breaks_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error that an engine makes of Ctrl-C is not reported, and the exit code is 130."""
+    assert report(RuntimeError("Query interrupted"), Session(interrupted=True), ["dataset"]) == 130
+    assert capsys.readouterr() == ("", "")
