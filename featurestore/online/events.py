@@ -3,13 +3,13 @@ its reason (R16)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from featurestore.errors import FeatureStoreError, InputError, MissingColumn, NaiveTime, UnknownColumn, did_you_mean
+from featurestore.online import codec
 from featurestore.plan.nodes import Scan
 from featurestore.semantics.dtypes import DATE, TIMESTAMP, DType, Value, canonical
 from featurestore.semantics.identity import fingerprint
@@ -74,12 +74,12 @@ def check_events(scan: Scan, events: object) -> Checked:
 
 def encode(row: Row) -> str:
     """A canonical row as the log keeps it."""
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    return codec.encode(row)
 
 
 def decode(body: str, scan: Scan) -> Row:
     """A row of the log with the columns of today: one that was declared later is null."""
-    stored = json.loads(body)
+    stored = codec.decode(body)
     return {column.name: stored.get(column.name) for column in scan.columns}
 
 

@@ -3,9 +3,9 @@ slot."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
+from featurestore.online.codec import encode
 from featurestore.semantics.dtypes import Value
 
 
@@ -21,4 +21,4 @@ def generation_prefix(project: str, state_id: str, generation: str) -> str:
 
 def key_name(prefix: str, key: Sequence[Value]) -> bytes:
     """The hash of one entity key. JSON keeps `1`, `"1"` and `true` apart, and ("a","bc") from ("ab","c") (R11)."""
-    return f"{prefix}{{{json.dumps(key, ensure_ascii=False, separators=(',', ':'))}}}".encode()
+    return f"{prefix}{{{encode(key)}}}".encode()

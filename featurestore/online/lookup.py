@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from featurestore.errors import (
     StoreEmpty,
     did_you_mean,
 )
+from featurestore.online import codec
 from featurestore.online.evaluate import compute_features
 from featurestore.online.keys import generation_prefix, key_name, pointer_name
 from featurestore.online.pointers import Pointer, decode_pointer, reaching, read_pointers
@@ -109,7 +109,7 @@ class LookupRoad:
             first = False
             for question, reply in zip(open_questions, replies, strict=True):
                 for name, data in zip(question.ask, reply, strict=True):
-                    question.tree.nodes[name] = json.loads(data) if data else None
+                    question.tree.nodes[name] = codec.decode(data) if data else None
             open_questions = [question for question in open_questions if self._read(question, at_us, finished)]
         known: list[dict[Any, Any]] = [dict(question) for question in questions]
         for values, answers in zip(known, finished, strict=True):

@@ -3,7 +3,6 @@ dropping them."""
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import pyarrow as pa
 import redis
 
 from featurestore.log.event_log import Entry, EventLog
+from featurestore.online import codec
 from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, times_and_identity
 from featurestore.online.keys import generation_prefix, key_name, pointer_name
@@ -86,7 +86,7 @@ class StateStore:
             trees = {name: tree for name, tree, _ in work}
             for (name, fields), reply in zip(asked.items(), pipe.execute(), strict=True):
                 trees[name].nodes.update(
-                    {field: json.loads(data) if data else None for field, data in zip(fields, reply, strict=True)}
+                    {field: codec.decode(data) if data else None for field, data in zip(fields, reply, strict=True)}
                 )
             wanted = {}
             for name, tree, rows in work:
@@ -101,7 +101,7 @@ class StateStore:
                 else:
                     counts.duplicate += 1
             if tree.changed:
-                pipe.hset(name, mapping={field: _encoded(tree.nodes[field]) for field in tree.changed})
+                pipe.hset(name, mapping={field: codec.encode(tree.nodes[field]) for field in tree.changed})
         pipe.execute()
 
     def follow(self, state: State, pointer: Pointer, log: EventLog) -> tuple[Pointer, Counts]:
@@ -138,7 +138,8 @@ class StateStore:
                     *_, seen_us, horizon_us = members[0]
                     tree = grown(state, [list(member[width:-2]) for member in members], seen_us, horizon_us)
                     pipe.hset(
-                        key_name(prefix, key), mapping={field: _encoded(tree.nodes[field]) for field in tree.changed}
+                        key_name(prefix, key),
+                        mapping={field: codec.encode(tree.nodes[field]) for field in tree.changed},
                     )
                     total += len(members)
                 pipe.execute()
@@ -176,10 +177,6 @@ class StateStore:
                     names.clear()
             if names:
                 self._client.unlink(*names)
-
-
-def _encoded(node: Any) -> str:
-    return json.dumps(node, ensure_ascii=False, separators=(",", ":"))
 
 
 def _rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
