@@ -216,10 +216,27 @@ def test_what_a_dead_writer_committed_is_applied_by_the_next(store: FeatureStore
     body = json.dumps({"order_id": 1, "user_id": 1, "amount": 2.0, "ordered_at": int(AT.timestamp() * 1e6)})
     with store.log.turn("Order"):
         store.log.append("Order", [body], int(time.time() * 1e6))
+    time.sleep(0.2)
+    assert store.lookup("checkout", question()).to_pylist()[0]["spending__orders"] == 1, "a lookup recovers (R15)"
+    report = store.ingest("Order", order(2))
+    assert [counts.applied for counts in report.states.values()] == [1]
     states = [view.state for view in store.views() if view.state]
-    store.online.recover(states)
-    store.online.recover(states)
-    assert store.lookup("checkout", question()).to_pylist()[0]["spending__orders"] == 1
+    assert not store.online.recover(states)
+    assert store.lookup("checkout", question()).to_pylist()[0]["spending__orders"] == 2
+
+
+def test_rows_committed_before_the_server_went_away_are_said_to_be_in(store: FeatureStore) -> None:
+    """An ingest that fails after its commit says which rows are in the log, and they are applied later, once."""
+    store.materialize()
+    store.lookup("checkout", question())
+    store.online.client.shutdown(nosave=False)
+    with pytest.raises(StoreUnavailable):
+        store.ingest("Order", order(1))
+    assert store.log.head("Order") in (0, 1)
+    store.close()
+    committed = store.log.head("Order")
+    store.ingest("Order", order(2))
+    assert store.lookup("checkout", question()).to_pylist()[0]["spending__orders"] == committed + 1
 
 
 def test_r13_a_pushed_row_is_seen_by_the_next_lookup(store: FeatureStore) -> None:

@@ -80,6 +80,14 @@ class EventLog:
         finally:
             self._leave(source)
 
+    def idle(self, source: str) -> bool:
+        """True when nobody has the turn: what is committed and not applied then was left by a writer that died."""
+        _check(source)
+        if not self._enter(source, wait=False):
+            return False
+        self._leave(source)
+        return True
+
     def append(self, source: str, bodies: Sequence[str], known_at_us: int | Sequence[int]) -> range:
         """Append rows, all or none, and return their positions once they are on disk.
 

@@ -58,6 +58,15 @@ class LookupRoad:
         with reaching(self._client):
             return self._learn_clock(*self._client.time())
 
+    def known_pointer(self, state: State) -> Pointer | None:
+        """The pointer of a state as this process last saw it; None when it was never published."""
+        if state.id not in self._pointers:
+            pointer = read_pointers(self._client, self._project, [state])[state.id]
+            if pointer is None:
+                return None
+            self._pointers[state.id] = pointer
+        return self._pointers[state.id]
+
     def forget(self) -> None:
         """Read the pointers again at the next lookup."""
         self._pointers.clear()

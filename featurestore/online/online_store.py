@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import redis
 
-from featurestore.errors import StoreBehind, StoreEmpty
+from featurestore.errors import StoreBehind, StoreEmpty, StoreError
 from featurestore.log.event_log import EventLog
 from featurestore.online.events import Checked, check_events, encode
 from featurestore.online.lookup import LookupRoad
@@ -19,6 +20,9 @@ from featurestore.online.pointers import Pointer
 from featurestore.online.state_store import Counts, StateStore
 from featurestore.online.vectors import Vectors
 from featurestore.plan.nodes import Plan, Scan, State
+
+CHECK_EVERY_S = 0.1
+"""How often a lookup looks whether a dead writer left rows behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,18 @@ class OnlineStore:
         self.states = StateStore(client, project)
         self._road = LookupRoad(client, project)
         self._quarantine = quarantine
+        self._check_again = 0.0
 
     def lookup(self, plan: Plan, inputs: Sequence[Mapping[str, Any]], as_of_us: int | None = None) -> Vectors:
-        """The vectors for some questions, all as of one instant: now, or `as_of_us`."""
+        """The vectors for some questions, all as of one instant: now, or `as_of_us`.
+
+        What a writer committed and did not live to apply is applied first (R15); a writer at work is not waited for.
+        """
+        if time.monotonic() >= self._check_again:
+            self._check_again = time.monotonic() + CHECK_EVERY_S
+            behind = [state for state in plan.states if self._left_behind(state)]
+            if behind:
+                self.recover(behind)
         return self._road.lookup(plan, inputs, as_of_us)
 
     def clock_us(self) -> int:
@@ -64,8 +77,17 @@ class OnlineStore:
         """
         checked = check_events(scan, events)
         with self.log.turn(scan.source):
+            self._follow(scan.source, states)  # what another writer left, so that the counts are of this call's rows
             positions = self._commit(scan, checked)
-            counts = self._follow(scan.source, states)
+            try:
+                counts = self._follow(scan.source, states)
+            except StoreError as error:
+                if positions:
+                    error.where = (
+                        f"`{scan.source}`, whose rows are in the log as positions {positions[0]} to {positions[-1]}"
+                    )
+                    error.fix = "do not send them again: they are applied as soon as the store answers"
+                raise
         for each in counts.values():
             each.quarantined += len(checked.quarantined)
         return IngestReport(
@@ -100,6 +122,11 @@ class OnlineStore:
             self._check_log(state_id, source, pointer)
             found[state_id] = pointer
         return found
+
+    def _left_behind(self, state: State) -> bool:
+        pointer = self._road.known_pointer(state)
+        source = state.scan.source
+        return pointer is not None and pointer.applied < self.log.head(source) and self.log.idle(source)
 
     def _check_log(self, state_id: str, source: str, pointer: Pointer) -> None:
         head = self.log.head(source)

@@ -9,8 +9,7 @@ import struct
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib import resources
-from importlib.metadata import version
+from importlib import import_module, resources
 from zoneinfo import ZoneInfo
 
 from featurestore.errors import InvalidDefinition, did_you_mean
@@ -21,7 +20,8 @@ LAST_YEAR = 2200
 
 def tzdata_version() -> str:
     """The version of the pinned table."""
-    return version("tzdata")
+    version: str = import_module("tzdata").__version__
+    return version
 
 
 @cache
