@@ -82,9 +82,11 @@ class FeatureStore:
 
     def plan(self, feature_set: FeatureSet | str) -> Plan:
         """The plan of a feature set, given itself or by name. Raises: UnknownFeature."""
-        return plan_feature_set(
-            self.definitions.feature_set(feature_set) if isinstance(feature_set, str) else feature_set
-        )
+        chosen = self.definitions.feature_set(feature_set) if isinstance(feature_set, str) else feature_set
+        known = self._plans.get(chosen.name)
+        if known is None or known[0] is not chosen:
+            known = self._plans[chosen.name] = (chosen, plan_feature_set(chosen))
+        return known[1]
 
     def views(self) -> list[View]:
         """The plans of all views that keep state."""

@@ -70,7 +70,8 @@ MISTAKES = {
         ("InvalidDefinition", "no truth value", "shop.py:23, `V.s`", None, "between(0, 10)"),
     ),
     "two features of one name": (
-        'class V(FeatureView, entity=User, source=Visit):\n    a = Visit.seconds.mean(over=("1d", "7d"))\n    a_7d = rows()\n',
+        "class V(FeatureView, entity=User, source=Visit):\n"
+        '    a = Visit.seconds.mean(over=("1d", "7d"))\n    a_7d = rows()\n',
         ("DuplicateName", "`V` has two features `a_7d`", "shop.py:24, `V.a_7d`", "`a_7d`, `a`", "rename"),
     ),
     "an attribute given twice": (
