@@ -90,9 +90,12 @@ class FeatureStore:
 
     def views(self) -> list[View]:
         """The plans of all views that keep state."""
-        return [
-            view for view in map(plan_view, (each.__spec__ for each in self.definitions.views.values())) if view.state
-        ]
+        return self._views
+
+    @cached_property
+    def _views(self) -> list[View]:
+        planned = (plan_view(each.__spec__) for each in self.definitions.views.values())
+        return [view for view in planned if view.state]
 
     def dataset(
         self,

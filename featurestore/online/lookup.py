@@ -15,14 +15,14 @@ from featurestore.errors import (
     FeatureStoreError,
     InputError,
     MissingColumn,
-    StoreEmpty,
+    StoreUnavailable,
     did_you_mean,
 )
 from featurestore.online import codec
 from featurestore.online.evaluate import compute_features
 from featurestore.online.keys import generation_prefix, key_name, pointer_name
 from featurestore.online.pointers import Pointer, decode_pointer, reaching, read_pointers
-from featurestore.online.tree import Tree
+from featurestore.online.tree import ROOT, Tree
 from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Finished, ViewReader, first_guess
 from featurestore.plan.nodes import Plan, State
@@ -30,6 +30,8 @@ from featurestore.semantics.dtypes import Value, canonical
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US, instant_text
 
 Key = tuple[Value, ...]
+ATTEMPTS = 20
+"""How often a read begins anew because a writer was in its way."""
 
 
 @dataclass(slots=True)
@@ -41,6 +43,19 @@ class _Question:
     tree: Tree
     ask: list[bytes]
     rows: list[tuple[int, ViewReader]] = field(default_factory=list)
+    root: bytes | None = None
+
+    def take(self, reply: Sequence[bytes | None]) -> bool:
+        """Add the nodes that came; False when a writer changed the key between two trips.
+
+        Every write changes the root, which each trip asks for again: nodes of two states never meet in an answer.
+        """
+        found = dict(zip(self.ask, reply, strict=True))
+        if ROOT in self.tree.nodes and found[ROOT] != self.root:
+            return False
+        self.root = found[ROOT]
+        self.tree.nodes.update({name: codec.decode(data) if data else None for name, data in found.items()})
+        return True
 
 
 class LookupRoad:
@@ -67,10 +82,6 @@ class LookupRoad:
             self._pointers[state.id] = pointer
         return self._pointers[state.id]
 
-    def forget(self) -> None:
-        """Read the pointers again at the next lookup."""
-        self._pointers.clear()
-
     def lookup(self, plan: Plan, inputs: Sequence[Mapping[str, Any]], as_of_us: int | None = None) -> Vectors:
         """The vectors for some questions, in their order.
 
@@ -89,13 +100,13 @@ class LookupRoad:
             raise InputError(
                 f"as_of {asked_us} is no usable instant", fix="give an instant between the years 1 and 9999"
             )
-        for _ in range(5):
+        for _ in range(ATTEMPTS):
             pointers = self._known_pointers(plan)
             at_us = asked_us if asked_us is not None else self._now_us(pointers.values())
             answer = self._answer(plan, questions, at_us, pointers, given=asked_us is not None)
             if answer is not None:
                 return Vectors.of(plan, answer, at_us)
-        raise StoreEmpty("the online state was replaced again and again while it was read", fix="try again")
+        raise StoreUnavailable("the online state changed again and again while it was read", fix="try again")
 
     def _answer(
         self,
@@ -117,8 +128,8 @@ class LookupRoad:
                 return None
             first = False
             for question, reply in zip(open_questions, replies, strict=True):
-                for name, data in zip(question.ask, reply, strict=True):
-                    question.tree.nodes[name] = codec.decode(data) if data else None
+                if not question.take(reply):
+                    return None
             open_questions = [question for question in open_questions if self._read(question, at_us, finished)]
         known: list[dict[Any, Any]] = [dict(question) for question in questions]
         for values, answers in zip(known, finished, strict=True):
@@ -136,7 +147,7 @@ class LookupRoad:
             except AsOfTooEarly as error:
                 error.where = f"question {place}"
                 raise
-        question.ask = sorted(missing)
+        question.ask = [ROOT, *sorted(missing)]
         return bool(missing)
 
     def _questions(
