@@ -36,6 +36,8 @@ LAYER_OF = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
 # What a value means depends on no setting: these do not import `config` although it lies lower.
 NO_CONFIG = frozenset({"semantics", "expr"})
 STDLIB_ONLY = frozenset({"errors", "config", "semantics", "expr", "define", "plan"})
+# Data and no code: the pinned table of zone offsets, which is part of what a value means (R1).
+DATA_PACKAGES = frozenset({"tzdata"})
 # A serving process starts fast and stays small, and can never fall back on the offline road.
 SERVING = ("online", "serve")
 NOT_WHEN_SERVING = frozenset({"duckdb", "pandas"})
@@ -142,7 +144,7 @@ def foreign_imports(root: Path) -> list[str]:
         room = room_of(".".join(parts_of(root, path)))
         for line, name in imports(root, path):
             top = name.split(".")[0]
-            foreign = top not in sys.stdlib_module_names and top != PACKAGE
+            foreign = top not in sys.stdlib_module_names | DATA_PACKAGES | {PACKAGE}
             if (room in STDLIB_ONLY and foreign) or (room in SERVING and top in NOT_WHEN_SERVING):
                 wrong.append(f"{at(root, path, line)}: {room} may not import {name}")
     return wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ TABLES = ("arrivals", "departures", "trips", "weather", "planes", "airports")
 CELLS, ROWS = 150_000, 8_000
 """Cells to compare and rows of a source to replay: enough to meet every feature, few enough for a first look."""
 LOOKUPS = 3
-YEAR_END = datetime(2014, 1, 1, tzinfo=UTC)
+LAST_WEATHER = datetime(2013, 12, 30, 23, tzinfo=UTC)
 STEPS = 6
 _ANSWER_S = 60.0
 _STOP_S = 20.0
@@ -77,7 +78,7 @@ def run(root: Path, *, environment: str | None = None) -> None:
             rows, keys = sum(report.rows.values()), sum(report.keys.values())
             screen.say(f"{len(report.states)} states, {keys:,} keys, {rows:,} rows kept")
         with (
-            screen.step("the API, and the year's last flights over HTTP beside their training rows"),
+            screen.step("the API, and flights of the last days over HTTP beside their training rows"),
             _serving(root, environment, folder / "serve.log") as address,
         ):
             _compare(address, plan, _last_flights(built.table), screen)
@@ -96,10 +97,11 @@ def run(root: Path, *, environment: str | None = None) -> None:
                     has=[feature.name for feature in parity.features if feature.differing],
                     fix=f"run `featurestore verify {FEATURE_SET}`, which shows an example of each",
                 )
+    program = "featurestore" if shutil.which("featurestore") else sys.argv[0]
     print(
         f"\ndone in {time.monotonic() - started_s:.0f} s\n"
         f"  data          {data}\n  definitions   {root / 'definitions' / 'flights.py'}\n  training set  {train}\n"
-        f"next\n  featurestore plan {FEATURE_SET}\n  featurestore verify {FEATURE_SET}\n  featurestore serve"
+        f"next\n  {program} plan {FEATURE_SET}\n  {program} verify {FEATURE_SET}\n  {program} serve"
     )
 
 
@@ -168,9 +170,9 @@ def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
 
 
 def _last_flights(train: pa.Table) -> list[dict[str, Any]]:
-    """The training rows of the year's last flights of known aircraft, by UTC."""
-    in_2013 = pc.less(train.column("scheduled_at"), pa.scalar(YEAR_END, pa.timestamp("us", "UTC")))
-    known = train.filter(pc.and_(pc.is_valid(train.column("tailnum")), in_2013))
+    """The training rows of the last flights of known aircraft before the weather reports end."""
+    reported = pc.less(train.column("scheduled_at"), pa.scalar(LAST_WEATHER, pa.timestamp("us", "UTC")))
+    known = train.filter(pc.and_(pc.is_valid(train.column("tailnum")), reported))
     last = known.sort_by([("scheduled_at", "descending"), ("flight_id", "descending")]).slice(0, LOOKUPS)
     rows: list[dict[str, Any]] = last.to_pylist()
     return rows

@@ -14,7 +14,7 @@ from featurestore.offline.scan import History, scan_sql
 from featurestore.offline.states import key_names, state_sql, zones_of
 from featurestore.plan.nodes import State
 
-RETAINED_US = 86_400_000_000
+RETAINED_US = 2 * 86_400_000_000
 """Beyond the longest window, a key keeps rows this much older, so that an instant a little before its newest row can
 still be asked."""
 
