@@ -2,7 +2,7 @@
 FROM python:3.12-slim
 
 WORKDIR /srv
-COPY pyproject.toml LICENSE /build/
+COPY pyproject.toml LICENSE README.md /build/
 COPY featurestore /build/featurestore
 # The state folder is made here so that a fresh volume mounted on it belongs to the user, not to root.
 RUN pip install --no-cache-dir /build \
