@@ -17,7 +17,7 @@ export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz clean
+.PHONY: help demo test lint format fuzz bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ format: $(STAMP)  ## lay the code out as lint wants it
 
 fuzz: $(STAMP)  ## the generated tests with new random examples (EXAMPLES=2000 each)
 	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) -q -m hypothesis --hypothesis-profile=fuzz
+
+bench: $(STAMP)  ## ours beside the bare engine, as ratios in one run
+	$(BIN)/python benchmarks/run.py
 
 clean:  ## remove the venv and every cache; state folders stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
