@@ -358,3 +358,38 @@ def test_unknown_names_are_told_with_the_near_ones(store: FeatureStore) -> None:
         store.plan("chekout")
     with pytest.raises(UnknownFeature, match="write `Order`"):
         store.ingest("Ordre", [])
+
+
+def test_a_column_may_have_any_name(tmp_path: Path) -> None:
+    """Columns called like what the product adds, and like words of SQL, are columns like any other on both roads."""
+    names = [
+        "usable",
+        "event_at_us",
+        "known_at_us",
+        "row_id",
+        "fingerprint",
+        "position",
+        "body",
+        "k0",
+        "v0",
+        "x0",
+        "found",
+    ]
+    names += ["spine_row", "as_of_us", "select_", "from_", "order_by", "bits", "visible_at_us", "at", "asked", "q", "r"]
+    columns = "\n".join(f"    {name}: Column[int]" for name in names)
+    features = "\n".join(f"    {name} = Odd.{name}.sum()" for name in names)
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "definitions" / "odd.py").write_text(
+        '"""Odd names."""\nfrom featurestore import Column, Entity, EventTime, FeatureSet, FeatureView, RowId, Source\n'
+        f"class User(Entity):\n    found: Column[int]\nclass Odd(Source):\n    id: RowId[int]\n{columns}\n    time: EventTime\n"
+        f'class asked(FeatureView, entity=User, source=Odd):\n{features}\nodd = FeatureSet("odd", asked)\n'
+    )
+    (tmp_path / "featurestore.toml").write_text("")
+    with FeatureStore(tmp_path) as store:
+        store.materialize()
+        store.ingest("Odd", {name: place for place, name in enumerate(names)} | {"id": 1, "time": AT})
+        vectors = store.lookup("odd", {"found": names.index("found")})
+        train = store.dataset("odd", [{"found": names.index("found"), "as_of": vectors.as_of}], as_of="as_of")
+        assert list(vectors.to_pylist()[0].values()) == list(range(len(names)))
+        assert train.to_arrow().select(list(vectors.names)).to_pylist() == vectors.to_pylist()
+        assert store.verify("odd", cells=500).differing == 0

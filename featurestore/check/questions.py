@@ -35,7 +35,11 @@ class _Rows:
         ordered = table.sort_by("event_at_us")
         self.event_at: list[int] = ordered.column("event_at_us").to_pylist()  # type: ignore[assignment]  # usable rows
         self.known_at: list[int] = ordered.column("known_at_us").to_pylist()  # type: ignore[assignment]  # have both
-        self.columns = {name: ordered.column(name).to_pylist() for name in ordered.column_names}
+        self.columns = {
+            name.removeprefix("c."): ordered.column(name).to_pylist()
+            for name in ordered.column_names
+            if name.startswith("c.")
+        }
 
     def row(self, place: int) -> dict[str, Value]:
         return {name: column[place] for name, column in self.columns.items()}

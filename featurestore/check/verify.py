@@ -30,6 +30,7 @@ from featurestore.check.questions import (
 )
 from featurestore.check.report import Difference, FeatureParity, ParityReport
 from featurestore.errors import InputError
+from featurestore.offline.columns import held
 from featurestore.offline.dataset import answer_canonical
 from featurestore.offline.materialize import canonical_rows, state_rows
 from featurestore.offline.scan import History
@@ -211,7 +212,7 @@ def _ingest_until(
         kept, names = derive(state), [column.name for column in state.scan.columns]
         prepared = []
         for row in due[state.scan.source]:
-            values = decode(encode({name: row[name] for name in names}), state.scan)
+            values = decode(encode({name: row[held(name)] for name in names}), state.scan)
             key = tuple(values[name] for name in state.key)
             prepared.append(
                 (key, kept(values, row["event_at_us"], row["known_at_us"], row["row_id"], row["fingerprint"]))

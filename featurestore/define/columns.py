@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, get_args, get_origin
 
 from featurestore.define.places import place
-from featurestore.errors import InvalidDefinition, TypeMismatch
+from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch
 from featurestore.expr.fluent import Expr
 from featurestore.expr.nodes import Node
 from featurestore.semantics.dtypes import PYTHON_TYPES, DType
@@ -114,6 +114,7 @@ def declare_columns(
         spec = ColumnSpec(name, stored, dtype, marker)
         specs.append(spec)
         setattr(cls, name, marker(node(spec)))
+    refuse_case_twins(cls, [spec.name for spec in specs])
     for name, value in cls.__dict__.items():
         if isinstance(value, (Expr, StoredName)) and name not in annotations:
             raise InvalidDefinition(
@@ -122,3 +123,16 @@ def declare_columns(
                 fix=f"write `{name}: Column[...]`",
             )
     return tuple(specs)
+
+
+def refuse_case_twins(cls: type, names: Iterable[str]) -> None:
+    """Refuse names that differ only in case, which SQL takes for one. Raises: DuplicateName."""
+    seen: dict[str, str] = {}
+    for name in names:
+        twin = seen.setdefault(name.lower(), name)
+        if twin != name:
+            raise DuplicateName(
+                f"`{cls.__name__}` has `{twin}` and `{name}`, which differ only in case",
+                where=place(cls, name),
+                fix="rename one: SQL takes them for the same",
+            )

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
-from featurestore.define.columns import Column
+from featurestore.define.columns import Column, refuse_case_twins
 from featurestore.define.entity import EntityUse, KeyPart, Request, key_parts
 from featurestore.define.places import place
 from featurestore.define.source import Source, key_columns
@@ -206,6 +206,7 @@ def _features(cls: type, source: type[Source] | None) -> tuple[FeatureSpec, ...]
                 )
             extra = (expr.doc, expr.owner, expr.tags, expr.drift) if isinstance(expr, Feature) else ()
             found[name] = FeatureSpec(name, node, attribute, *extra)
+    refuse_case_twins(cls, found)
     if not found:
         raise InvalidDefinition(
             f"the view `{cls.__name__}` has no feature", where=place(cls), fix="assign an expression to an attribute"

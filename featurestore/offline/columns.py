@@ -15,6 +15,11 @@ NAIVE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 _ZONED_TEXT = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
+def held(name: str) -> str:
+    """The name of a source's column in every CTE: a column may be called anything, and what we add has no dot."""
+    return f"c.{name}"
+
+
 def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = None) -> str | None:
     """Text that turns a column of DuckDB type `stored` into canonical values, or None when the types do not fit.
 

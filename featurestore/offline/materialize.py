@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from featurestore.offline.columns import held
 from featurestore.offline.connection import connect, define_zone, quoted
 from featurestore.offline.scan import History, scan_sql
 from featurestore.offline.states import key_names, state_sql, zones_of
@@ -43,7 +44,7 @@ def state_rows(state: State, history: History, clock_us: int, longest_us: int | 
             define_zone(connection, zone)
         scan = scan_sql(connection, state.scan, history)
         connection.execute(f"CREATE TEMP TABLE source_rows AS {scan}")
-        keyed = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in state.key)
+        keyed = " AND ".join(f"{quoted(held(name))} IS NOT NULL" for name in state.key)
         counted = connection.execute(
             f"SELECT count(*), count(*) FILTER (WHERE usable AND NOT ({keyed})), count(*) FILTER "
             f"(WHERE NOT usable) FROM source_rows"

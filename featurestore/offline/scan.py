@@ -14,7 +14,7 @@ from featurestore.define.data import Csv, Data, Frame, Parquet
 from featurestore.define.places import short_path
 from featurestore.errors import InputError, MissingColumn, did_you_mean
 from featurestore.log.event_log import EventLog
-from featurestore.offline.columns import canonical_column, check_zones
+from featurestore.offline.columns import canonical_column, check_zones, held
 from featurestore.offline.connection import define_zone, literal, quoted
 from featurestore.offline.expressions import sql_type
 from featurestore.plan.nodes import Scan
@@ -60,8 +60,8 @@ def files_of(source: str, data: Parquet | Csv, root: Path) -> list[Path]:
 
 
 def scan_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> str:
-    """A SELECT of the source's rows: its columns by name, `event_at_us`, `known_at_us`, `row_id`, `fingerprint`,
-    `usable`.
+    """A SELECT of the source's rows: its columns as `held` names them, `event_at_us`, `known_at_us`, `row_id`,
+    `fingerprint`, `usable`.
 
     Raises: MissingColumn, NaiveTime, InputError  when the data does not fit the declaration.
     """
@@ -93,17 +93,17 @@ def _fingerprint(scan: Scan) -> str:
     if scan.row_id is None:
         return "CAST(NULL AS VARCHAR)"
     return sql_fingerprint(
-        (quoted(column.name), column.dtype) for column in sorted(scan.columns, key=lambda each: each.name)
+        (quoted(held(column.name)), column.dtype) for column in sorted(scan.columns, key=lambda each: each.name)
     )
 
 
 def _times(scan: Scan, known_at: str) -> str:
-    event_at = quoted(scan.event_at) if scan.event_at else f"CAST({EARLIEST_US} AS BIGINT)"
-    return f"{event_at} AS event_at_us, {quoted(scan.known_at) if scan.known_at else known_at} AS known_at_us"
+    event_at = quoted(held(scan.event_at)) if scan.event_at else f"CAST({EARLIEST_US} AS BIGINT)"
+    return f"{event_at} AS event_at_us, {quoted(held(scan.known_at)) if scan.known_at else known_at} AS known_at_us"
 
 
 def _row_id(scan: Scan, position: str) -> str:
-    return f"{quoted(scan.row_id) if scan.row_id else position} AS row_id"
+    return f"{quoted(held(scan.row_id)) if scan.row_id else position} AS row_id"
 
 
 def _data_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, root: Path) -> str:
@@ -139,8 +139,8 @@ def _data_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, roo
             check_zones(
                 connection, relation, column.stored, types[column.stored], f"`{scan.source}.{column.name}`", where
             )
-        columns.append(f"{text} AS {quoted(column.name)}")
-    event_at = f"CAST({EARLIEST_US} AS BIGINT)" if scan.event_at is None else quoted(scan.event_at)
+        columns.append(f"{text} AS {quoted(held(column.name))}")
+    event_at = f"CAST({EARLIEST_US} AS BIGINT)" if scan.event_at is None else quoted(held(scan.event_at))
     times = _times(scan, f"TRY_CAST(CAST({event_at} AS HUGEINT) + {scan.delay_us} AS BIGINT)")
     return (
         f"SELECT *, {times}, {_row_id(scan, 'CAST(NULL AS BIGINT)')} FROM (SELECT {', '.join(columns)} FROM {relation})"
@@ -168,7 +168,7 @@ def _log_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, log: EventLog, u
     name = f"log_{scan.source}"
     connection.register(name, pa.Table.from_batches(log.batches(scan.source, 0, upto), schema=LOG_SCHEMA))
     shape = json.dumps({column.name: sql_type(column.dtype) for column in scan.columns})
-    columns = ", ".join(f"body.{quoted(column.name)}" for column in scan.columns)
+    columns = ", ".join(f"body.{quoted(column.name)} AS {quoted(held(column.name))}" for column in scan.columns)
     inner = (
         f"SELECT position, known_at_us AS stamped_us, json_transform(body, {literal(shape)}) AS "
         f"body FROM {quoted(name)}"
@@ -181,6 +181,8 @@ def _log_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, log: EventLog, u
 
 
 def _nothing_sql(scan: Scan) -> str:
-    columns = ", ".join(f"CAST(NULL AS {sql_type(column.dtype)}) AS {quoted(column.name)}" for column in scan.columns)
+    columns = ", ".join(
+        f"CAST(NULL AS {sql_type(column.dtype)}) AS {quoted(held(column.name))}" for column in scan.columns
+    )
     times = _times(scan, "CAST(NULL AS BIGINT)")
     return f"SELECT *, {times}, {_row_id(scan, 'CAST(NULL AS BIGINT)')} FROM (SELECT {columns}) WHERE FALSE"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from featurestore.expr.nodes import ColumnRef, Node, walk
+from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
 from featurestore.offline.expressions import Leaf, SqlExpressions
 from featurestore.offline.stages import staged
@@ -14,7 +15,7 @@ from featurestore.semantics.folds import FOLDS
 
 def _column(leaf: Leaf) -> str:
     assert isinstance(leaf, ColumnRef), "below an aggregate there are only columns"
-    return quoted(leaf.name)
+    return quoted(held(leaf.name))
 
 
 def key_names(state: State) -> list[str]:
@@ -30,14 +31,14 @@ def state_sql(state: State, rows: str) -> str:
     """
     compiler = SqlExpressions(_column)
     rows = staged(rows, (*state.inputs, *state.filters), compiler)
-    keys = [f"{quoted(name)} AS k{i}" for i, name in enumerate(state.key)]
+    keys = [f"{quoted(held(name))} AS k{i}" for i, name in enumerate(state.key)]
     times = ["event_at_us", "known_at_us", "greatest(event_at_us, known_at_us) AS visible_at_us"]
-    order = f"{quoted(state.scan.order)} AS order_by" if state.scan.order else "NULL AS order_by"
+    order = f"{quoted(held(state.scan.order))} AS order_by" if state.scan.order else "NULL AS order_by"
     inputs = [f"{compiler.value(node)} AS v{i}" for i, node in enumerate(state.inputs)]
     filters = [f"coalesce({compiler.value(node)}, FALSE) AS w{i}" for i, node in enumerate(state.filters)]
     columns = ",\n      ".join([", ".join([*keys, *times, order, "row_id", "fingerprint"]), *inputs, *filters])
-    keyed = " AND ".join(["usable", *(f"{quoted(name)} IS NOT NULL" for name in state.key)])
-    names = ", ".join(quoted(name) for name in state.key)
+    keyed = " AND ".join(["usable", *(f"{quoted(held(name))} IS NOT NULL" for name in state.key)])
+    names = ", ".join(quoted(held(name)) for name in state.key)
     once = (
         f"\n    QUALIFY row_number() OVER (PARTITION BY {names}, event_at_us, row_id ORDER BY "
         f"known_at_us, fingerprint) = 1"

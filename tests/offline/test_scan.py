@@ -60,7 +60,7 @@ def scanned(made: type[Source], root: Path, log: EventLog | None = None) -> list
     connection = connect([root, *history.folders(scan)])
     try:
         rows: list[dict[str, Any]] = connection.sql(scan_sql(connection, scan, history)).to_arrow_table().to_pylist()
-        return rows
+        return [{name.removeprefix("c."): value for name, value in row.items()} for row in rows]
     finally:
         connection.close()
 

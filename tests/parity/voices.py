@@ -11,6 +11,7 @@ import pyarrow as pa
 import redis
 
 from featurestore.define.source import SourceSpec
+from featurestore.offline.columns import held
 from featurestore.offline.dataset import answer_canonical
 from featurestore.offline.materialize import state_rows
 from featurestore.offline.scan import History
@@ -35,7 +36,8 @@ def scanned(spec: SourceSpec, rows: Iterable[dict[str, Any]]) -> pa.Table:
     """Rows as a scan would give them: the declared columns and the times, identity and usability of each."""
     rows = [{column.name: _entered(row[column.name]) for column in spec.columns} | _pushed(row) for row in rows]
     columns = {
-        column.name: pa.array([row[column.name] for row in rows], storage_type(column.dtype)) for column in spec.columns
+        held(column.name): pa.array([row[column.name] for row in rows], storage_type(column.dtype))
+        for column in spec.columns
     }
     by_name = sorted(spec.columns, key=lambda column: column.name)
     times = [_times(spec, row) for row in rows]
@@ -138,7 +140,7 @@ def _fill(store: StateStore, state: State, case: Case, materialized: int) -> Non
     derived, names = derive(state), [column.name for column in state.scan.columns]
     for row in scanned(spec, rows[materialized:]).to_pylist():
         if row["usable"]:
-            values = {name: row[name] for name in names}
+            values = {name: row[held(name)] for name in names}
             times = (row["event_at_us"], row["known_at_us"], row["row_id"], row["fingerprint"])
             store.apply(state, generation, [(tuple(values[name] for name in state.key), derived(values, *times))])
     store.publish({state.id: Pointer(generation, 0, 0, "voices", None, keys, kept)})
