@@ -1,7 +1,8 @@
 """Ours beside the bare engine, in one run: training, materialize, ingest and lookup, as ratios of medians.
 
-Absolute times say little on a shared machine; a ratio within one run does. Usage: python benchmarks/run.py [--events N] [--spine N]
-[--rounds N] [--out FILE]. Every pair answers one question and is checked to give the same values before it is timed.
+Absolute times say little on a shared machine; a ratio within one run does. Every pair answers one question, and is
+checked to give the same values before it is timed.
+Usage: python benchmarks/run.py [--events N] [--spine N] [--rounds N] [--out FILE]
 """
 
 from __future__ import annotations

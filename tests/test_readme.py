@@ -120,21 +120,22 @@ class Reader:
                 case _:
                     raise AssertionError(f"{page.name} has a block of kind {kind!r}, which nobody runs:\n{text}")
 
-    def _start(self, arguments: list[str], **streams: int) -> subprocess.Popen[str]:
+    def _start(self, arguments: list[str], *, stdin: int = subprocess.DEVNULL, stderr: int) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.project,
             env=self.environment,
             text=True,
+            stdin=stdin,
             stdout=subprocess.PIPE,
-            **streams,  # type: ignore[call-overload]  # two of its streams by name
+            stderr=stderr,
         )
 
     def _interpreted(self, text: str) -> str:
         assert self.python.stdin is not None and self.python.stdout is not None
         self.python.stdin.write(f"{json.dumps(text)}\n")
         self.python.stdin.flush()
-        printed = []
+        printed: list[str] = []
         for line in self.python.stdout:
             if line == "\x1e\n":
                 return "".join(printed)

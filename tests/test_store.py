@@ -381,7 +381,8 @@ def test_a_column_may_have_any_name(tmp_path: Path) -> None:
     (tmp_path / "definitions").mkdir()
     (tmp_path / "definitions" / "odd.py").write_text(
         '"""Odd names."""\nfrom featurestore import Column, Entity, EventTime, FeatureSet, FeatureView, RowId, Source\n'
-        f"class User(Entity):\n    found: Column[int]\nclass Odd(Source):\n    id: RowId[int]\n{columns}\n    time: EventTime\n"
+        "class User(Entity):\n    found: Column[int]\n"
+        f"class Odd(Source):\n    id: RowId[int]\n{columns}\n    time: EventTime\n"
         f'class asked(FeatureView, entity=User, source=Odd):\n{features}\nodd = FeatureSet("odd", asked)\n'
     )
     (tmp_path / "featurestore.toml").write_text("")
