@@ -16,6 +16,7 @@ from featurestore.define.feature_set import FeatureSet
 from featurestore.define.load import Definitions, load_definitions
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
+from featurestore.errors import StoreEmpty
 from featurestore.log.event_log import EventLog
 from featurestore.offline.dataset import Dataset, build_dataset
 from featurestore.offline.materialize import state_rows
@@ -58,6 +59,7 @@ class FeatureStore:
         self.config: Config = read_config(root, environment=environment, home=home)
         self._server: Server | None = None
         self._plans: dict[str, tuple[FeatureSet, Plan]] = {}
+        self._beside: list[View] = []
 
     @cached_property
     def definitions(self) -> Definitions:
@@ -141,7 +143,8 @@ class FeatureStore:
         Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read.
         """
         chosen = [plan_view(view.__spec__) for view in views] if views else self.views()
-        longest = _longest_spans([*self.views(), *chosen])
+        self._beside += [view for view in chosen if view not in self.views()]
+        longest = _longest_spans([*self.views(), *self._beside])
         states = list({view.state.id: view.state for view in chosen if view.state}.values())
         report = MaterializeReport()
         with self._building():
@@ -162,13 +165,13 @@ class FeatureStore:
         from featurestore.check.verify import verify
 
         return verify(
-            self.plan(feature_set), self.history, self.online.client, cells=cells, seed=seed, progress=progress
+            self.plan(feature_set), self.history, self.online.writer, cells=cells, seed=seed, progress=progress
         )
 
     def close(self) -> None:
         """Let go of the server, the log and their files."""
         if "online" in self.__dict__:
-            self.online.client.close()
+            self.online.close()
         if self._server is not None:
             self._server.close()
         if "log" in self.__dict__:
@@ -184,7 +187,11 @@ class FeatureStore:
         self.close()
 
     def _states(self) -> list[State]:
-        return list({view.state.id: view.state for view in self.views() if view.state}.values())
+        """Every state that this process knows: of the definitions, and of what was planned or materialised beside
+        them."""
+        states = [view.state for view in [*self.views(), *self._beside] if view.state]
+        states += [state for _, plan in self._plans.values() for state in plan.states]
+        return list({state.id: state for state in states}.values())
 
     def _build(self, state: State, longest_us: int | None, report: MaterializeReport) -> Pointer:
         source = state.scan.source
@@ -212,7 +219,10 @@ class FeatureStore:
             self.online.states.drop_others(state, built[state.id].generation)
 
     def _serving(self, state: State) -> str | None:
-        pointer = self.online.states.pointers([state])[state.id]
+        try:
+            pointer = self.online.states.pointers([state])[state.id]
+        except StoreEmpty:  # written by another version of the product: it is replaced
+            return None
         return pointer.generation if pointer else None
 
     @contextmanager
@@ -238,6 +248,7 @@ def _longest_spans(views: Sequence[View]) -> dict[str, int | None]:
     longest: dict[str, int | None] = {}
     for view in views:
         if view.state is not None:
+            longest.setdefault(view.state.id, 0)
             for span in view.spans:
                 known = longest.get(view.state.id, 0)
                 longest[view.state.id] = None if known is None or span.length_us is None else max(known, span.length_us)

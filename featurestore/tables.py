@@ -23,12 +23,29 @@ def arrow_table(table: object, what: str) -> pa.Table:
     if hasattr(table, "to_arrow"):
         return pa.table(table.to_arrow())
     if isinstance(table, list) and all(isinstance(row, dict) for row in table):
-        return pa.Table.from_pylist(table)
+        return _table_of_dicts(table, what)
     raise InputError(
         f"{what} is a {type(table).__name__}, not a table",
         has=["pandas", "polars", "pyarrow.Table", "a list of dicts"],
         fix="hand in one of these",
     )
+
+
+def _table_of_dicts(rows: list[dict[str, Any]], what: str) -> pa.Table:
+    for place, row in enumerate(rows):
+        if row.keys() != rows[0].keys():
+            raise InputError(
+                f"the rows of {what} have different columns",
+                where=f"row {place}",
+                has=[str(name) for name in row],
+                fix=f"give every row the columns {', '.join(map(str, rows[0]))}; null is a value",
+            )
+    try:
+        return pa.Table.from_pylist(rows)
+    except (pa.ArrowException, OverflowError) as error:
+        raise InputError(
+            f"{what} has a column of several types", has=str(error), fix="give each column one type"
+        ) from None
 
 
 def arrow_type(dtype: DType) -> pa.DataType:

@@ -83,7 +83,8 @@ def verify(
     rows = _slices(plan, history, most_rows, random)
     timed = [rows[state.scan.source] for state in plan.states if state.scan.event_at is not None]
     low_us, high_us = usable_span(timed)
-    high_us = min(high_us, time.time_ns() // 1000)
+    now_us = time.time_ns() // 1000
+    low_us, high_us = (low_us, min(high_us, now_us)) if timed and low_us < now_us else (0, now_us)
     wanted = -(-cells // (len(plan.outputs) * QUESTIONS_PER_INSTANT))
     # the third leg can only ask after its cut, so the three together ask about 2.5 times
     questions = Questions(plan, rows, random).draw(max(1, -(-wanted * 2 // 5) + ROUNDS), low_us, high_us)
@@ -120,8 +121,10 @@ def _slices(plan: Plan, history: History, most: int, random: Random) -> dict[str
         if state.scan.source not in whole:
             whole[state.scan.source] = usable_rows(canonical_rows(state, history))
     timed = {state.scan.source: whole[state.scan.source] for state in plan.states if state.scan.event_at is not None}
-    if not any(table.num_rows for table in timed.values()):
+    if plan.states and not any(table.num_rows for table in whole.values()):
         raise InputError(f"the sources of `{plan.name}` hold no usable rows", fix="give them data, or ingest some")
+    if not any(table.num_rows for table in timed.values()):
+        return whole
     densest = max(timed.values(), key=lambda table: table.num_rows)
     last = random.randrange(min(most, densest.num_rows) - 1, densest.num_rows)
     end_us = densest.column("visible_at_us")[last].as_py()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from featurestore.define.columns import Column, ColumnSpec, declare_columns
 from featurestore.define.places import place
-from featurestore.errors import InvalidDefinition, UnknownColumn, did_you_mean
+from featurestore.errors import DuplicateName, InvalidDefinition, UnknownColumn, did_you_mean
 from featurestore.expr.fluent import Expr
 from featurestore.expr.nodes import RequestRef
 
@@ -78,4 +78,12 @@ def key_parts(use: EntityUse) -> tuple[KeyPart, ...]:
         if not (isinstance(cls, type) and issubclass(cls, Entity)):
             raise InvalidDefinition(f"`entity={each!r:.60}` is no entity", fix="write the class: `entity=User`")
         parts += [KeyPart(cls.__name__, spec, inputs.get(spec.name, spec.name)) for spec in cls.__columns__]
+    taken = [part.input for part in parts]
+    twins = sorted({name for name in taken if taken.count(name) > 1})
+    if twins:
+        raise DuplicateName(
+            f"two key columns are asked for by one input `{twins[0]}`",
+            has=[f"{part.entity}.{part.column.name}" for part in parts],
+            fix=f"tell them apart: `{parts[-1].entity}({parts[-1].column.name}=YourRequest.other_{twins[0]})`",
+        )
     return tuple(parts)

@@ -84,7 +84,7 @@ def run(root: Path, *, environment: str | None = None) -> None:
             _compare(address, plan, _last_flights(built.table), screen)
         with screen.step("both roads on one history, bit by bit"):
             parity = verify(
-                plan, store.history, store.online.client, cells=CELLS, most_rows=ROWS, progress=screen.progress
+                plan, store.history, store.online.writer, cells=CELLS, most_rows=ROWS, progress=screen.progress
             )
             share = parity.nonnull / parity.cells
             replayed = ", ".join(f"{count:,} of {source}" for source, count in parity.rows.items())

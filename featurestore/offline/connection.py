@@ -19,6 +19,7 @@ def connect(
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_progress_bar = false")  # ours goes to the error stream, and to a terminal only
     if threads is not None:
         connection.execute(f"SET threads = {int(threads)}")
     if memory_limit is not None:

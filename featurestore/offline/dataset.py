@@ -98,9 +98,10 @@ def build_dataset(
         answers = connection.sql(sql).to_arrow_table()
     finally:
         connection.close()
+    codes = {f"{output.name}__status" for output in plan.outputs} if statuses else set()
     for name in answers.column_names[1:]:
         column = answers.column(name)
-        if name.endswith("__status"):
+        if name in codes:
             column = pa.chunked_array([pa.array(STATUS_NAMES).take(chunk) for chunk in column.chunks], pa.string())
         table = table.append_column(name, column)
     return Dataset(table.replace_schema_metadata(None), f"{_preamble(plan)}{sql}", plan.version)

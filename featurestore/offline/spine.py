@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -23,7 +24,9 @@ def spine_table(spine: object, root: Path, connection: duckdb.DuckDBPyConnection
     over such files."""
     if isinstance(spine, (str, Path)):
         text = str(spine)
-        if isinstance(spine, str) and text.lstrip().lower().startswith(("select", "with", "from")):
+        if isinstance(spine, str) and text.lstrip().lower().startswith(
+            ("select ", "with ", "from ", "select\n", "with\n", "from\n")
+        ):
             try:
                 found: pa.Table = connection.sql(text).to_arrow_table()
                 return found
@@ -64,19 +67,26 @@ def ask(connection: duckdb.DuckDBPyConnection, plan: Plan, spine: pa.Table, as_o
             has=names,
             fix=did_you_mean(missing[0], names, "add the columns to the spine"),
         )
-    numbered = spine.append_column("__spine_row", pa.array(range(spine.num_rows), pa.int64()))
-    connection.register("spine", numbered)
-    types = {str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE SELECT * FROM spine").fetchall()}
+    # only what is asked goes in, under names of ours: whatever passes through may be called and typed as it likes
+    places = {
+        name: f"s{place}" for place, name in enumerate(dict.fromkeys([as_of, *(each.name for each in plan.inputs)]))
+    }
+    held: dict[str, Any] = {place: spine.column(name) for name, place in places.items()}
+    connection.register("spine", pa.table(held).append_column("spine_row", pa.array(range(spine.num_rows), pa.int64())))
+    described = {
+        str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE SELECT * FROM spine").fetchall()
+    }
+    types = {name: (place, described[place]) for name, place in places.items()}
     columns = [f"{_converted(Input(as_of, TIMESTAMP, False), types, plan)} AS as_of_us"]
     columns += [f"{_converted(given, types, plan)} AS {quoted(f'i_{given.name}')}" for given in plan.inputs]
-    connection.execute(f"CREATE TEMP TABLE asked AS SELECT __spine_row AS spine_row, {', '.join(columns)} FROM spine")
+    connection.execute(f"CREATE TEMP TABLE asked AS SELECT spine_row, {', '.join(columns)} FROM spine")
     _check_instants(connection, as_of)
     for given in plan.inputs:
-        _check_values(connection, given, types[given.name])
+        _check_values(connection, given, *types[given.name])
 
 
-def _converted(given: Input, types: dict[str, str], plan: Plan) -> str:
-    stored = types[given.name]
+def _converted(given: Input, types: dict[str, tuple[str, str]], plan: Plan) -> str:
+    place, stored = types[given.name]
     if stored in ("NULL", '"NULL"'):  # a column without any value has no type of its own
         return f"CAST(NULL AS {sql_type(given.dtype)})"
     if given.dtype == TIMESTAMP and stored in NAIVE:
@@ -87,9 +97,7 @@ def _converted(given: Input, types: dict[str, str], plan: Plan) -> str:
             fix='give them one: `frame["at"].dt.tz_localize("UTC")`',
         )
     text = (
-        None
-        if stored == "VARCHAR" and given.dtype.kind != "string"
-        else canonical_column(quoted(given.name), stored, given.dtype)
+        None if stored == "VARCHAR" and given.dtype.kind != "string" else canonical_column(place, stored, given.dtype)
     )
     if text is None:
         raise InvalidValue(
@@ -113,14 +121,14 @@ def _check_instants(connection: duckdb.DuckDBPyConnection, as_of: str) -> None:
         )
 
 
-def _check_values(connection: duckdb.DuckDBPyConnection, given: Input, stored: str) -> None:
+def _check_values(connection: duckdb.DuckDBPyConnection, given: Input, place: str, stored: str) -> None:
     """A value that its type cannot hold is refused, as a lookup refuses it; a float that is NaN or infinite is null
     on both roads."""
     if stored in ("FLOAT", "DOUBLE"):
         return
     bad = connection.execute(
-        f"SELECT spine_row, CAST(s.{quoted(given.name)} AS VARCHAR) FROM spine s JOIN asked ON spine_row = __spine_row "
-        f"WHERE s.{quoted(given.name)} IS NOT NULL AND {quoted(f'i_{given.name}')} IS NULL ORDER BY 1 LIMIT 1"
+        f"SELECT spine_row, CAST({place} AS VARCHAR) FROM spine JOIN asked USING (spine_row) "
+        f"WHERE {place} IS NOT NULL AND {quoted(f'i_{given.name}')} IS NULL ORDER BY 1 LIMIT 1"
     ).fetchall()
     if bad:
         raise InvalidValue(

@@ -15,6 +15,7 @@ from featurestore.errors import (
     FeatureStoreError,
     InputError,
     MissingColumn,
+    StoreEmpty,
     StoreUnavailable,
     did_you_mean,
 )
@@ -25,13 +26,16 @@ from featurestore.online.pointers import Pointer, decode_pointer, reaching, read
 from featurestore.online.tree import ROOT, Tree
 from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Finished, ViewReader, first_guess
-from featurestore.plan.nodes import Plan, State
+from featurestore.plan.nodes import Plan, State, View
 from featurestore.semantics.dtypes import Value, canonical
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US, instant_text
+from featurestore.semantics.instants import EARLIEST_US, LATEST_US, duration_text, instant_text
+from featurestore.semantics.windows import Span
 
 Key = tuple[Value, ...]
 ATTEMPTS = 20
 """How often a read begins anew because a writer was in its way."""
+WAIT_S = 0.005
+"""How long a read of a given instant waits for rows with earlier stamps that are being applied."""
 
 
 @dataclass(slots=True)
@@ -106,6 +110,8 @@ class LookupRoad:
             answer = self._answer(plan, questions, at_us, pointers, given=asked_us is not None)
             if answer is not None:
                 return Vectors.of(plan, answer, at_us)
+            if asked_us is not None:
+                time.sleep(WAIT_S)
         raise StoreUnavailable("the online state changed again and again while it was read", fix="try again")
 
     def _answer(
@@ -184,47 +190,83 @@ class LookupRoad:
         """One round trip: all fields, and after them the pointers, so that a generation that was dropped meanwhile is
         noticed."""
         states = plan.states
+        names = [pointer_name(self._project, state.id) for state in states]
         with reaching(self._client):
             pipe = self._client.pipeline(transaction=False)
+            if names:
+                pipe.mget(names)
             for question in questions:
                 prefix = generation_prefix(self._project, question.state.id, pointers[question.state.id].generation)
                 pipe.hmget(key_name(prefix, question.key), question.ask)
-            for state in states:
-                pipe.get(pointer_name(self._project, state.id))
+            if names:
+                pipe.mget(names)
             pipe.time()
-            replies = pipe.execute()
-        clock_us = self._learn_clock(*replies[-1])
+            *replies, clock = pipe.execute()
+        clock_us = self._learn_clock(*clock)
         if given and at_us > clock_us:
             raise AsOfTooLate(
                 f"as_of {instant_text(at_us)} lies after the store's clock",
                 has=instant_text(clock_us),
                 fix="leave `as_of` out to ask for now",
             )
+        if not names:
+            return replies, False
+        before, *fields, after = replies
+        # the instant may lie before a stamp of one source while rows of another are pending: it is exact all the same
+        latest = not given and all(pointer.pending_us is None for pointer in pointers.values())
         moved = False
-        for state, data in zip(states, replies[len(questions) : -1], strict=True):
-            pointer = decode_pointer(data, state)
-            moved |= pointer.generation != pointers[state.id].generation or (not given and pointer.stamp_us >= at_us)
-            self._pointers[state.id] = pointer
-        return replies[: len(questions)], moved
+        for state, first, last in zip(states, before, after, strict=True):
+            moved |= self._has_moved(state, pointers[state.id], first, last, at_us, latest=latest)
+        return fields, moved
+
+    def _has_moved(
+        self, state: State, used: Pointer, first: bytes | None, last: bytes | None, at_us: int, *, latest: bool
+    ) -> bool:
+        """Whether a state's keys may have been read from two moments, judged by its pointer before and after them."""
+        now = decode_pointer(last, state)
+        self._pointers[state.id] = now
+        if first != last or now.generation != used.generation:
+            return True
+        if now.pending_us is not None:
+            return at_us > now.pending_us
+        return latest and now.stamp_us >= at_us
 
     def _known_pointers(self, plan: Plan) -> dict[str, Pointer]:
         unknown = [state for state in plan.states if state.id not in self._pointers]
         for state, pointer in zip(unknown, read_pointers(self._client, self._project, unknown).values(), strict=True):
             self._pointers[state.id] = pointer or decode_pointer(None, state)
+        for view in plan.views:
+            if view.state is not None and _too_short(view, self._pointers[view.state.id]):
+                del self._pointers[view.state.id]  # it may have been built anew since it was read
+                pointer = self.known_pointer(view.state) or decode_pointer(None, view.state)
+                if span := _too_short(view, pointer):
+                    kept = duration_text(pointer.longest_us or 0)
+                    raise StoreEmpty(
+                        f"the state of `{view.name}` was built for windows of {kept} at most",
+                        has=f"a window of {span.label}",
+                        fix="run `featurestore materialize`",
+                    )
         return {state.id: self._pointers[state.id] for state in plan.states}
 
     def _now_us(self, pointers: Any) -> int:
-        """An instant after all that is merged and not after the server's clock."""
+        """An instant after all that is merged and not after the server's clock, but before what is being merged."""
         if self._clock_offset_us is None:
             self.clock_us()
         assert self._clock_offset_us is not None
         stamps = [pointer.stamp_us + 1 for pointer in pointers]
-        return int(max([time.time_ns() // 1000 + self._clock_offset_us, *stamps]))
+        pending = [pointer.pending_us for pointer in pointers if pointer.pending_us is not None]
+        return int(min([max([time.time_ns() // 1000 + self._clock_offset_us, *stamps]), *pending]))
 
     def _learn_clock(self, seconds: int, micros: int) -> int:
         clock_us = int(seconds) * 1_000_000 + int(micros)
         self._clock_offset_us = clock_us - time.time_ns() // 1000
         return clock_us
+
+
+def _too_short(view: View, pointer: Pointer) -> Span | None:
+    """A window of the view that is longer than what the state was trimmed for."""
+    kept = pointer.longest_us
+    return next((span for span in view.spans if kept is not None and (span.length_us or 2**63) > kept), None)
 
 
 def canonical_inputs(plan: Plan, row: Mapping[str, Any], place: int) -> dict[str, Value]:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +45,27 @@ class IngestReport:
 class OnlineStore:
     """One project's online road. Every process of the project may have one; threads may share it."""
 
-    def __init__(self, client: redis.Redis, project: str, log: EventLog, quarantine: Path) -> None:
-        self.client, self.log = client, log
-        self.states = StateStore(client, project)
+    def __init__(self, client: redis.Redis, writer: redis.Redis, project: str, log: EventLog, quarantine: Path) -> None:
+        """Lookups go through `client`, whose patience is short; what is written goes through `writer`."""
+        self.client, self.writer, self.log = client, writer, log
+        self.states = StateStore(writer, project)
         self._road = LookupRoad(client, project)
         self._quarantine = quarantine
-        self._check_again = 0.0
+        self._check_again: dict[str, float] = {}
+
+    def close(self) -> None:
+        """Let go of the connections; the log belongs to the caller."""
+        self.client.close()
+        self.writer.close()
 
     def lookup(self, plan: Plan, inputs: Sequence[Mapping[str, Any]], as_of_us: int | None = None) -> Vectors:
         """The vectors for some questions, all as of one instant: now, or `as_of_us`.
 
         What a writer committed and did not live to apply is applied first (R15); a writer at work is not waited for.
         """
-        if time.monotonic() >= self._check_again:
-            self._check_again = time.monotonic() + CHECK_EVERY_S
-            behind = [state for state in plan.states if self._left_behind(state)]
-            if behind:
-                self.recover(behind)
+        behind = [state for state in plan.states if self._left_behind(state)]
+        if behind:
+            self.recover(behind)
         return self._road.lookup(plan, inputs, as_of_us)
 
     def clock_us(self) -> int:
@@ -78,7 +82,13 @@ class OnlineStore:
         checked = check_events(scan, events)
         with self.log.turn(scan.source):
             self._follow(scan.source, states)  # what another writer left, so that the counts are of this call's rows
-            positions = self._commit(scan, checked)
+            if scan.known_at is None:
+                self._hold(states)
+            try:
+                positions = self._commit(scan, checked)
+            except BaseException:
+                self._follow(scan.source, states)
+                raise
             try:
                 counts = self._follow(scan.source, states)
             except StoreError as error:
@@ -105,9 +115,8 @@ class OnlineStore:
         done: dict[str, Counts] = {}
         for source in dict.fromkeys(state.scan.source for state in states):
             mine = [state for state in states if state.scan.source == source]
-            if any(
-                pointer and pointer.applied < self.log.head(source) for pointer in self.states.pointers(mine).values()
-            ):
+            head, found = self.log.head(source), self.states.pointers(mine).values()
+            if any(each and (each.applied < head or each.pending_us is not None) for each in found):
                 with self.log.turn(source):
                     done |= self._follow(source, mine)
         return done
@@ -124,9 +133,17 @@ class OnlineStore:
         return found
 
     def _left_behind(self, state: State) -> bool:
+        """Whether the log has rows that nobody is about to apply. Raises: StoreBehind  for the state of another log."""
+        if time.monotonic() < self._check_again.get(state.id, 0.0):
+            return False
+        self._check_again[state.id] = time.monotonic() + CHECK_EVERY_S
         pointer = self._road.known_pointer(state)
+        if pointer is None:
+            return False
+        self._check_own_log(state, pointer)
         source = state.scan.source
-        return pointer is not None and pointer.applied < self.log.head(source) and self.log.idle(source)
+        held = pointer.pending_us is not None
+        return (held or pointer.applied < self.log.head(source)) and self.log.idle(source)
 
     def _check_log(self, state_id: str, source: str, pointer: Pointer) -> None:
         head = self.log.head(source)
@@ -151,15 +168,25 @@ class OnlineStore:
         stamp_us = max(self.clock_us(), (self.log.last_known_at_us(scan.source) or 0) + 1)
         return self.log.append(scan.source, [encode(row) for row in checked.rows], stamp_us)
 
+    def _hold(self, states: Sequence[State]) -> None:
+        """Keep lookups before the stamp that is about to be taken, until its rows are in every key (R13)."""
+        now_us = self.clock_us()
+        found = self.states.pointers(states)
+        self.states.publish({each: replace(pointer, pending_us=now_us) for each, pointer in found.items() if pointer})
+
     def _follow(self, source: str, states: Sequence[State]) -> dict[str, Counts]:
+        """Apply what the log has beyond the pointers of a source's states, and let lookups see all of it at once."""
         counts: dict[str, Counts] = {}
-        for state in states:
-            pointer = self.states.pointers([state])[state.id]
-            if pointer is None or state.scan.source != source:
-                continue
-            self._check_own_log(state, pointer)
-            pointer, counts[state.id] = self.states.follow(state, pointer, self.log)
-            self.states.publish({state.id: pointer})
+        moved: dict[str, Pointer] = {}
+        mine = [state for state in states if state.scan.source == source]
+        for state_id, pointer in self.states.pointers(mine).items():
+            if pointer is not None:
+                state = next(each for each in mine if each.id == state_id)
+                self._check_own_log(state, pointer)
+                after, counts[state_id] = self.states.follow(state, pointer, self.log)
+                if after != pointer or pointer.pending_us is not None:
+                    moved[state_id] = replace(after, pending_us=None)
+        self.states.publish(moved)
         return counts
 
     def _check_own_log(self, state: State, pointer: Pointer) -> None:

@@ -13,14 +13,17 @@ from featurestore.errors import StoreEmpty, StoreUnavailable
 from featurestore.online.keys import pointer_name
 from featurestore.plan.nodes import State
 
+FORMAT = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
     """What a state says of itself.
 
     `applied` is the last log position whose row every key has; `stamp_us` the greatest stamp among them; `log` the
-    identity of the log. `longest_us` is the longest window it was trimmed for, None when nothing was trimmed. `keys`
-    and `rows` are counts when it was built.
+    identity of the log. `longest_us` is the longest window it was trimmed for, None when nothing was trimmed.
+    `pending_us` is set while rows with later stamps are being applied: until they all are, a lookup may ask for no
+    later instant. `keys` and `rows` are counts when it was built.
     """
 
     generation: str
@@ -30,21 +33,23 @@ class Pointer:
     longest_us: int | None
     keys: int
     rows: int
+    pending_us: int | None = None
 
     def encode(self) -> bytes:
         """As stored: versioned JSON."""
-        return json.dumps({"format": 1, **asdict(self)}).encode()
+        return json.dumps({"format": FORMAT, **asdict(self)}).encode()
 
 
 def decode_pointer(data: bytes | None, state: State) -> Pointer:
     """A stored pointer. Raises: StoreEmpty  when the state was never published, or another version of the product
     wrote it."""
     fields: dict[str, Any] = json.loads(data) if data else {}
-    if fields.pop("format", None) != 1:
+    written = fields.pop("format", None)
+    if written != FORMAT:
         raise StoreEmpty(
             f"the online store holds no state for `{state.scan.source}` by {', '.join(state.key)} in this version",
             where=f"state `{state.id}`",
-            has="nothing" if not fields else "another format",
+            has="nothing" if written is None else f"format {written}, which another version of the product wrote",
             fix="run `featurestore materialize`",
         )
     return Pointer(**fields)

@@ -7,12 +7,16 @@ from featurestore.log.event_log import EventLog
 from featurestore.online.online_store import OnlineStore
 from featurestore.online.server import Server, connect, open_server
 
+WRITE_TIMEOUT_S = 10.0
+"""A trip of a few megabytes takes longer than a lookup may."""
+
 
 def open_online(config: Config, log: EventLog) -> tuple[Server, OnlineStore]:
-    """The server of a project and the store on it. The caller closes `store.client`, then the server.
+    """The server of a project and the store on it. The caller closes the store, then the server.
 
     Raises: ServerNotFound, StoreUnavailable, StoreUnsafe, ConfigError  as `open_server` does.
     """
     config.home.mkdir(parents=True, exist_ok=True)
     server = open_server(config.home, config.redis_url)
-    return server, OnlineStore(connect(server.url), config.project, log, config.home / "quarantine")
+    client, writer = connect(server.url), connect(server.url, timeout_s=WRITE_TIMEOUT_S)
+    return server, OnlineStore(client, writer, config.project, log, config.home / "quarantine")

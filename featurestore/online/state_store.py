@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import redis
@@ -23,6 +23,7 @@ from featurestore.plan.nodes import State
 from featurestore.semantics.dtypes import Value
 
 KEYS_PER_TRIP = 500
+BYTES_PER_TRIP = 2_000_000
 ENTRIES_PER_STEP = 5_000
 Key = tuple[Value, ...]
 
@@ -131,19 +132,14 @@ class StateStore:
         keys = total = 0
         width = len(state.key)
         groups = groupby(_rows_of(batches), key=lambda values: values[:width])
-        with reaching(self._client):
-            while chunk := [(key, list(members)) for key, members in islice(groups, KEYS_PER_TRIP)]:
-                pipe = self._client.pipeline(transaction=False)
-                for key, members in chunk:
-                    *_, seen_us, horizon_us = members[0]
-                    tree = grown(state, [list(member[width:-2]) for member in members], seen_us, horizon_us)
-                    pipe.hset(
-                        key_name(prefix, key),
-                        mapping={field: codec.encode(tree.nodes[field]) for field in tree.changed},
-                    )
-                    total += len(members)
-                pipe.execute()
-                keys += len(chunk)
+        with reaching(self._client), _Writes(self._client) as writes:
+            for key, members in ((key, list(members)) for key, members in groups):
+                *_, seen_us, horizon_us = members[0]
+                tree = grown(state, [list(member[width:-2]) for member in members], seen_us, horizon_us)
+                for node in tree.changed:
+                    writes.hset(key_name(prefix, key), node, codec.encode(tree.nodes[node]))
+                total += len(members)
+                keys += 1
         return generation, keys, total
 
     def publish(self, pointers: dict[str, Pointer]) -> None:
@@ -177,6 +173,37 @@ class StateStore:
                     names.clear()
             if names:
                 self._client.unlink(*names)
+
+
+class _Writes:
+    """Fields written in trips of a few megabytes, however large one key is: nobody reads them before they are
+    published."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._waiting: dict[bytes, dict[Any, Any]] = {}
+        self._size = 0
+
+    def hset(self, name: bytes, field: bytes, value: str) -> None:
+        """Write a field, now or with the next trip."""
+        self._waiting.setdefault(name, {})[field] = value
+        self._size += len(value)
+        if self._size >= BYTES_PER_TRIP:
+            self._send()
+
+    def _send(self) -> None:
+        pipe = self._client.pipeline(transaction=False)
+        for name, fields in self._waiting.items():
+            pipe.hset(name, mapping=fields)
+        pipe.execute()
+        self._waiting, self._size = {}, 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._waiting:
+            self._send()
 
 
 def _rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:

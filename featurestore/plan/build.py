@@ -55,10 +55,29 @@ def plan_feature_set(feature_set: FeatureSet) -> Plan:
         Output(f"{snake_case(node.view)}__{node.name}", node.view, node.name, node.dtype)
         for node in feature_set.features
     )
+    _refuse_twins(feature_set.name, "views", [view.name for view in views])
+    _refuse_twins(feature_set.name, "sources", {view.state.scan.source for view in views if view.state})
+    _refuse_twins(feature_set.name, "inputs", inputs)
+    names = [output.name for output in outputs]
+    _refuse_twins(feature_set.name, "features", [*names, *(f"{name}__status" for name in names)])
     versions = {view.name: view.version for view in views}
     roles = {view.name: list(view.inputs) for view in views}
     version = digest([[output.name, versions[output.view], roles[output.view]] for output in outputs])
     return Plan(feature_set.name, tuple(inputs.values()), views, outputs, version)
+
+
+def _refuse_twins(feature_set: str, kind: str, names: Iterable[str]) -> None:
+    """Refuse names that would be one name in a training set, where case does not count and a status has a column
+    too."""
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            raise DuplicateName(
+                f"two {kind} of the feature set `{feature_set}` would be called `{name.lower()}`",
+                has="names that differ only in case are one, and `<feature>__status` is taken",
+                fix="rename one",
+            )
+        seen.add(name.lower())
 
 
 def plan_view(spec: ViewSpec) -> View:

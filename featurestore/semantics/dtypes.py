@@ -84,6 +84,8 @@ def canonical(value: object, dtype: DType) -> Value:
     """
     if value is None:
         return None
+    if value != value and not isinstance(value, float):  # NaT, which pandas writes for a missing time
+        return None
     match dtype.kind:
         case "bool" if type(value) is bool:
             return value
@@ -123,7 +125,7 @@ def python_value(value: Value, dtype: DType) -> object:
         case "timestamp":
             return datetime_of(value)
         case "date":
-            return date.fromordinal(value + EPOCH_DAY)
+            return date.fromordinal(min(max(value + EPOCH_DAY, 1), date.max.toordinal()))
         case "list":
             assert dtype.item is not None
             return [python_value(item, dtype.item) for item in value]

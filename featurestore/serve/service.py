@@ -68,7 +68,7 @@ class Service:
         """Let go of the server, the log and their files."""
         if self._server is None:
             return
-        self.online.client.close()
+        self.online.close()
         self._server.close()
         self.log.close()
         self._server = None

@@ -93,4 +93,4 @@ def test_a_window_keeps_the_state() -> None:
     assert planned(extra=True).views[0].state != planned().views[0].state
 
 
-PINNED = "cccdbbf2da88"
+PINNED = "35278cdff4a5"
