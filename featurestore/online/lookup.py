@@ -227,6 +227,8 @@ class LookupRoad:
         self._pointers[state.id] = now
         if first != last or now.generation != used.generation:
             return True
+        if used.pending_us is not None and now.pending_us != used.pending_us:
+            return True  # what held the instant back is over: a later one can be asked
         if now.pending_us is not None:
             return at_us > now.pending_us
         return latest and now.stamp_us >= at_us

@@ -109,7 +109,7 @@ def test_a_question_that_does_not_fit_is_told_why(
 
 def test_an_instant_that_was_trimmed_is_a_conflict(served: Served) -> None:
     """As of an instant whose rows were trimmed, the answer is 409 and not a smaller number."""
-    reply = served.lookup([{"user": 7}], "lately", as_of="2024-01-02T12:00:00Z")
+    reply = served.lookup([{"user": 7}], "lately", as_of="2024-01-01T12:00:00Z")
     assert problem(reply) == (409, "AsOfTooEarly")
 
 
