@@ -176,3 +176,20 @@ def test_a_hot_key_is_materialized(store: FeatureStore) -> None:
     store.ingest("Order", events)
     store.materialize()
     assert store.lookup("checkout", question()).to_pylist()[0]["spending__amount_30d"] == 60_000.0
+
+
+def test_a_text_in_an_expression_stays_a_text(tmp_path: Path) -> None:
+    """Braces, quotes and NUL in a constant are characters on both roads."""
+    text = "}{0} '\" {p} \\0"
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "definitions" / "texts.py").write_text(
+        "from featurestore import Column, FeatureSet, FeatureView, Request\n"
+        "class Ask(Request):\n    said: Column[str]\n"
+        f"class Said(FeatureView, request=Ask):\n    text = Ask.said.fill_null({text!r})\n"
+        '    zero = Ask.said.fill_null("a\\0b")\nsaid = FeatureSet("said", Said)\n'
+    )
+    (tmp_path / "featurestore.toml").write_text("")
+    with FeatureStore(tmp_path) as store:
+        vector = store.lookup("said", {"said": None}).to_pylist()[0]
+        train = store.dataset("said", [{"said": None, "t": AT}], as_of="t").to_arrow().to_pylist()[0]
+    assert vector == {"said__text": text, "said__zero": "a\0b"} == {name: train[name] for name in vector}
