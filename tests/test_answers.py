@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from featurestore import Column, Entity, EventTime, FeatureSet, FeatureStore, FeatureView, RowId, Source, column, rows
@@ -193,3 +194,15 @@ def test_a_text_in_an_expression_stays_a_text(tmp_path: Path) -> None:
         vector = store.lookup("said", {"said": None}).to_pylist()[0]
         train = store.dataset("said", [{"said": None, "t": AT}], as_of="t").to_arrow().to_pylist()[0]
     assert vector == {"said__text": text, "said__zero": "a\0b"} == {name: train[name] for name in vector}
+
+
+def test_a_training_set_is_the_same_in_every_coat(store: FeatureStore, tmp_path: Path) -> None:
+    """Arrow, pandas, polars and Parquet hold the same rows; integers with nulls stay integers in pandas."""
+    store.ingest("Order", order(1))
+    spine = [question() | {"t": datetime.now(UTC), "label": 2**62}, question(None) | {"t": AT, "label": None}]
+    train = store.dataset("checkout", spine, as_of="t")
+    rows_ = train.to_arrow().to_pylist()
+    assert train.to_polars().to_dicts() == rows_
+    assert train.to_pandas()["label"].tolist()[0] == 2**62
+    assert pq.read_table(train.write(tmp_path / "train.parquet")).to_pylist() == rows_
+    assert "spending__orders" in train._repr_html_() and len(train) == 2
