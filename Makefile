@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 EXAMPLES ?= 2000
+COUNT ?= 100
 
 # A version manager may leave a `python3.13` on the path that does not run, and some systems ship Python
 # without ensurepip: a Python is fit when it says so itself.
@@ -17,7 +18,7 @@ export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz bench clean
+.PHONY: help demo test lint format fuzz mutants bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +44,9 @@ format: $(STAMP)  ## lay the code out as lint wants it
 
 fuzz: $(STAMP)  ## the generated tests with new random examples (EXAMPLES=2000 each)
 	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) -q -m hypothesis --hypothesis-profile=fuzz
+
+mutants: $(STAMP)  ## faults planted one by one, and whether the tests notice (COUNT=100)
+	$(BIN)/python tests/mutants.py --count $(COUNT) --jobs $(JOBS)
 
 bench: $(STAMP)  ## ours beside the bare engine, as ratios in one run
 	$(BIN)/python benchmarks/run.py

@@ -3,14 +3,28 @@
 from typing import TYPE_CHECKING, Any
 
 from featurestore.define.columns import Column, EventTime, KnownTime, Order, RowId, column
-from featurestore.define.data import Csv, Frame, Parquet
+from featurestore.define.data import Csv, DuckDBTable, Frame, Parquet, Query
 from featurestore.define.entity import Entity, Request
+from featurestore.define.feature import Feature, feature
 from featurestore.define.feature_set import FeatureSet
 from featurestore.define.source import Source
-from featurestore.define.view import Feature, FeatureView, feature
+from featurestore.define.view import FeatureView
 from featurestore.errors import FeatureStoreError
-from featurestore.expr.choices import coalesce, when
+from featurestore.expr.choices import coalesce, concat, greatest, least, when
+from featurestore.expr.distances import haversine
 from featurestore.expr.fluent import rows
+from featurestore.expr.python_functions import row_function
+from featurestore.expr.row_functions import (
+    as_of,
+    decayed_rows,
+    first_at,
+    last_at,
+    share,
+    time_since_first,
+    time_since_last,
+)
+from featurestore.semantics.dtypes import Vector
+from featurestore.semantics.windows import Window
 
 if TYPE_CHECKING:
     from featurestore.store import FeatureStore
@@ -18,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Column",
     "Csv",
+    "DuckDBTable",
     "Entity",
     "EventTime",
     "Feature",
@@ -29,13 +44,28 @@ __all__ = [
     "KnownTime",
     "Order",
     "Parquet",
+    "Query",
     "Request",
     "RowId",
     "Source",
+    "Vector",
+    "Window",
+    "as_of",
     "coalesce",
     "column",
+    "concat",
+    "decayed_rows",
     "feature",
+    "first_at",
+    "greatest",
+    "haversine",
+    "last_at",
+    "least",
+    "row_function",
     "rows",
+    "share",
+    "time_since_first",
+    "time_since_last",
     "when",
 ]
 

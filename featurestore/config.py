@@ -7,11 +7,12 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from featurestore.errors import ConfigError, did_you_mean
 
 FILE = "featurestore.toml"
-_KEYS = ("project", "definitions", "home", "redis", "environments")
+_KEYS = ("project", "definitions", "home", "redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +43,17 @@ def read_config(root: str | Path, *, environment: str | None = None, home: str |
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{FILE} cannot be read: {error}", where=str(path), fix="mend the TOML") from None
-    environments = settings.pop("environments", {})
+    environments = _checked_environments(settings.pop("environments", {}), path)
     chosen = environment or os.environ.get("FEATURESTORE_ENV")
-    if chosen:
-        if chosen not in environments:
-            raise ConfigError(
-                f"there is no environment `{chosen}`",
-                where=str(path),
-                has=list(environments),
-                fix=did_you_mean(chosen, list(environments), f"add `[environments.{chosen}]`"),
-            )
-        settings |= environments[chosen]
-    for key, value in settings.items():
-        if key not in _KEYS:
-            raise ConfigError(
-                f"`{key}` is no setting",
-                where=str(path),
-                has=list(_KEYS),
-                fix=did_you_mean(key, _KEYS, "take the line away"),
-            )
-        if not isinstance(value, str) or not value:
-            raise ConfigError(f"`{key}` must be a text", where=str(path), has=repr(value), fix=f'write `{key} = "..."`')
+    if chosen and chosen not in environments:
+        raise ConfigError(
+            f"there is no environment `{chosen}`",
+            where=str(path),
+            has=list(environments),
+            fix=did_you_mean(chosen, list(environments), f"add `[environments.{chosen}]`"),
+        )
+    _check(settings, (*_KEYS, "environments"), str(path))
+    settings |= environments.get(chosen or "", {})
     project = settings.get("project", folder.name)
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", project):
         raise ConfigError(
@@ -73,3 +64,32 @@ def read_config(root: str | Path, *, environment: str | None = None, home: str |
     return Config(
         folder, project, settings.get("definitions", "definitions").strip("/"), (folder / state).resolve(), url
     )
+
+
+def _checked_environments(environments: object, path: Path) -> dict[str, dict[str, Any]]:
+    """The environments, all of them in order: a mistake in one is told before it is used."""
+    if not isinstance(environments, dict):
+        raise ConfigError(
+            "`environments` must be a table", where=str(path), has=repr(environments), fix="write `[environments.name]`"
+        )
+    for name, settings in environments.items():
+        where = f"{path}, environment `{name}`"
+        if not isinstance(settings, dict):
+            raise ConfigError(
+                f"`{name}` is no environment", where=where, has=repr(settings), fix=f"write `[environments.{name}]`"
+            )
+        _check(settings, _KEYS, where)
+    return environments
+
+
+def _check(settings: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigError(
+                f"`{key}` is no setting",
+                where=where,
+                has=list(known),
+                fix=did_you_mean(key, known, "take the line away"),
+            )
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"`{key}` must be a text", where=where, has=repr(value), fix=f'write `{key} = "..."`')

@@ -24,6 +24,7 @@ FeatureStoreError
 │   ├── StoreEmpty              nothing was materialised, or the server lost it
 │   ├── StoreBehind             the state lacks rows that the log has
 │   └── StoreUnsafe             the server may drop keys, or is too old
+├── RowFunctionFailed           a row function raised, or gave what its type does not hold
 └── ParityError                 the two roads gave different bits
 """
 
@@ -155,13 +156,18 @@ class StoreUnsafe(StoreError):
     """The server may drop keys, or is too old."""
 
 
+class RowFunctionFailed(FeatureStoreError):
+    """A row function raised, or gave what its declared type does not hold."""
+
+
 class ParityError(FeatureStoreError):
     """The two roads gave different bits."""
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name closest to a mistyped one, or None when nothing is close."""
+    """The known name closest to a mistyped one, or one that it begins; None when nothing is close."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    close += [each for each in known if name and each.startswith(name)]
     return close[0] if close else None
 
 
@@ -173,3 +179,13 @@ def did_you_mean(name: str, known: Sequence[str], otherwise: str) -> str:
     """
     close = nearest(name, known)
     return f"write `{close}`" if close else otherwise
+
+
+def rename_to(name: str, given: Sequence[str], otherwise: str) -> str:
+    """The fix line for a name that is missing: the near one that was given instead, if there is one.
+
+    >>> rename_to("user_id", ["usr_id", "label"], "send `user_id`")
+    'rename `usr_id` to `user_id`'
+    """
+    close = nearest(name, given)
+    return f"rename `{close}` to `{name}`" if close else otherwise

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,22 +14,26 @@ from typing import TYPE_CHECKING, Any, Self
 
 from featurestore.config import Config, read_config
 from featurestore.define.feature_set import FeatureSet
-from featurestore.define.load import Definitions, load_definitions
+from featurestore.define.load import Definitions, definition_files, load_definitions
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
-from featurestore.errors import StoreEmpty
+from featurestore.errors import DefinitionError, StoreEmpty
 from featurestore.log.event_log import EventLog
+from featurestore.log.quarantine import Kept, Quarantine
 from featurestore.offline.dataset import Dataset, build_dataset
 from featurestore.offline.materialize import state_rows
+from featurestore.offline.quarantined import Unusable, unusable_rows
 from featurestore.offline.scan import History
 from featurestore.online.online_store import IngestReport, OnlineStore
 from featurestore.online.pointers import Pointer
 from featurestore.online.project import open_online
 from featurestore.online.server import Server
-from featurestore.online.state_store import Counts
 from featurestore.online.vectors import Vectors
-from featurestore.plan.build import plan_feature_set, plan_scan, plan_view
+from featurestore.plan.build import plan_feature_set, plan_view
+from featurestore.plan.changes import remember
 from featurestore.plan.nodes import Plan, State, View
+from featurestore.plan.outcomes import Counts, SetAside
+from featurestore.plan.scan import plan_scan
 from featurestore.semantics.instants import instant_us
 
 if TYPE_CHECKING:
@@ -40,11 +45,28 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class MaterializeReport:
-    """What `materialize` built, by state: keys and rows kept, and what became of the history's rows (R16)."""
+    """What `materialize` built, by state: keys and rows kept, and what became of the history's rows (R16).
+
+    `set_aside` says for each source what was read and why some of it does not count; rows that were pushed meanwhile
+    are in `states` only.
+    """
 
     states: dict[str, Counts] = field(default_factory=dict)
     keys: dict[str, int] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    set_aside: dict[str, SetAside] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """The rows of a source that were set aside (R16): how many when they were pushed and the newest of them; how many
+    of its data and log and the first of them."""
+
+    source: str
+    pushed_rows: int
+    pushed: tuple[Kept, ...]
+    unusable_rows: int
+    unusable: tuple[Unusable, ...]
 
 
 class FeatureStore:
@@ -59,7 +81,7 @@ class FeatureStore:
         self.config: Config = read_config(root, environment=environment, home=home)
         self._server: Server | None = None
         self._plans: dict[str, tuple[FeatureSet, Plan]] = {}
-        self._beside: list[View] = []
+        self._beside: dict[str, View] = {}
 
     @cached_property
     def definitions(self) -> Definitions:
@@ -80,7 +102,7 @@ class FeatureStore:
     @property
     def history(self) -> History:
         """The offline road's rows: every source's data and log."""
-        return History(self.config.root, self.log)
+        return History(self.config.root, self.log, quarantine=Quarantine(self.config.home / "quarantine"))
 
     def plan(self, feature_set: FeatureSet | str) -> Plan:
         """The plan of a feature set, given itself or by name. Raises: UnknownFeature."""
@@ -91,7 +113,7 @@ class FeatureStore:
         return known[1]
 
     def views(self) -> list[View]:
-        """The plans of all views that keep state."""
+        """The plans of all views of the definitions that keep state."""
         return self._views
 
     @cached_property
@@ -134,6 +156,15 @@ class FeatureStore:
         states = [state for state in self._states() if state.scan.source == scan.source]
         return self.online.ingest(scan, states, events)
 
+    def quarantined(self, source: type[Source] | str, *, limit: int = 20) -> Quarantined:
+        """The rows of a source that were set aside, with their reasons: the newest `limit` of those that were pushed,
+        and the first `limit` of its data and log."""
+        cls = self.definitions.source(source) if isinstance(source, str) else source
+        kept = Quarantine(self.config.home / "quarantine")
+        count, found = unusable_rows(plan_scan(cls), self.history, limit)
+        pushed = tuple(deque(kept.rows(cls.__name__), maxlen=limit))
+        return Quarantined(cls.__name__, kept.count(cls.__name__), pushed, count, tuple(found))
+
     def materialize(
         self, views: Sequence[type[FeatureView]] = (), *, progress: Progress | None = None
     ) -> MaterializeReport:
@@ -143,8 +174,8 @@ class FeatureStore:
         Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read.
         """
         chosen = [plan_view(view.__spec__) for view in views] if views else self.views()
-        self._beside += [view for view in chosen if view not in self.views()]
-        longest = _longest_spans([*self.views(), *self._beside])
+        self._beside |= {view.name: view for view in chosen if view not in self._defined()}
+        longest = _longest_reaches([*self._defined(), *self._beside.values()])
         states = list({view.state.id: view.state for view in chosen if view.state}.values())
         report = MaterializeReport()
         with self._building():
@@ -154,6 +185,8 @@ class FeatureStore:
                     progress(f"{state.scan.source} by {', '.join(state.key)}", done, len(states))
                 built[state.id] = self._build(state, longest[state.id], report)
             self._publish(states, built, report)
+            if not views:
+                remember(self.config.home, self._plannable())
             if progress:
                 progress("published", len(states), len(states))
         return report
@@ -186,10 +219,20 @@ class FeatureStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _plannable(self) -> Iterator[Plan]:
+        """The plans of the feature sets of the definitions that are in order."""
+        for feature_set in self.definitions.feature_sets.values():
+            with suppress(DefinitionError):
+                yield self.plan(feature_set)
+
+    def _defined(self) -> list[View]:
+        """The views of the definitions, if there are any: a notebook may have all of them in its cells."""
+        return self.views() if definition_files(self.config.root, self.config.definitions) else []
+
     def _states(self) -> list[State]:
         """Every state that this process knows: of the definitions, and of what was planned or materialised beside
         them."""
-        states = [view.state for view in [*self.views(), *self._beside] if view.state]
+        states = [view.state for view in [*self._defined(), *self._beside.values()] if view.state]
         states += [state for _, plan in self._plans.values() for state in plan.states]
         return list({state.id: state for state in states}.values())
 
@@ -197,22 +240,25 @@ class FeatureStore:
         source = state.scan.source
         cut = self.log.head(source)
         stamp_us = self.log.last_known_at_us(source) or 0
-        history = History(self.config.root, self.log, upto={source: cut})
+        history = replace(self.history, upto={source: cut})
         self.online.states.drop_others(state, self._serving(state))
         with state_rows(state, history, self.online.clock_us(), longest_us) as rows:
-            generation, keys, kept = self.online.states.build(state, rows.batches)
-            applied = rows.facts
-            report.states[state.id] = Counts(
-                applied, rows.rows_in - rows.facts - rows.unkeyed - rows.quarantined, rows.unkeyed, rows.quarantined
-            )
-        report.keys[state.id], report.rows[state.id] = keys, kept
-        return Pointer(generation, cut, stamp_us, self.log.identity, longest_us, keys, kept)
+            pointer = Pointer("", cut, stamp_us, self.log.identity, longest_us, 0, 0, content=rows.content)
+            pointer = self.online.states.build(state, rows.batches, pointer)
+            account = rows.account
+        known = report.set_aside.get(source, account)
+        report.set_aside[source] = replace(account, states=known.states | account.states)
+        report.states[state.id] = replace(account.states[state.id])
+        report.keys[state.id], report.rows[state.id] = pointer.keys, pointer.rows
+        return pointer
 
     def _publish(self, states: Sequence[State], built: dict[str, Pointer], report: MaterializeReport) -> None:
         """Bring the new generations up to the log's head, and let them serve together."""
         with self._turns(sorted({state.scan.source for state in states})):
             for state in states:
-                built[state.id], more = self.online.states.follow(state, built[state.id], self.log)
+                built[state.id], more = self.online.states.follow(
+                    state, built[state.id], self.log, self.online.clock_us()
+                )
                 report.states[state.id].add(more)
             self.online.states.publish(built)
         for state in states:
@@ -243,13 +289,13 @@ class FeatureStore:
             yield
 
 
-def _longest_spans(views: Sequence[View]) -> dict[str, int | None]:
-    """For each state, the longest window that a view has on it; None when one looks at all history."""
+def _longest_reaches(views: Sequence[View]) -> dict[str, int | None]:
+    """For each state, how far back the views on it can look; None when one looks at all history."""
     longest: dict[str, int | None] = {}
     for view in views:
         if view.state is not None:
-            longest.setdefault(view.state.id, 0)
-            for span in view.spans:
-                known = longest.get(view.state.id, 0)
-                longest[view.state.id] = None if known is None or span.length_us is None else max(known, span.length_us)
+            reaches = [view.reach_us(span) for span in view.spans]
+            known = longest.get(view.state.id, 0)
+            far = max([known, *reaches]) if known is not None else 2**63
+            longest[view.state.id] = None if far >= 2**63 else far
     return longest

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 import pyarrow as pa
 
 from featurestore.errors import InputError
-from featurestore.semantics.dtypes import DType, Value
+from featurestore.semantics.dtypes import DType, Value, python_value
 
 
 def arrow_table(table: object, what: str) -> pa.Table:
@@ -63,9 +63,16 @@ def arrow_type(dtype: DType) -> pa.DataType:
             return pa.timestamp("us", "UTC")
         case "date":
             return pa.date32()
+        case "decimal":
+            return pa.decimal128(dtype.precision, dtype.scale)
         case "list":
             assert dtype.item is not None
             return pa.list_(arrow_type(dtype.item))
+        case "vector":
+            return pa.list_(pa.float64(), dtype.length)
+        case "map":
+            assert dtype.item is not None and dtype.key is not None
+            return pa.map_(arrow_type(dtype.key), arrow_type(dtype.item))
         case _:
             assert_never(dtype.kind)
 
@@ -77,13 +84,36 @@ def storage_type(dtype: DType) -> pa.DataType:
             return pa.int64()
         case "date":
             return pa.int32()
+        case "decimal":
+            return pa.int64()
+        case "vector":
+            return pa.list_(pa.float64())
         case "list":
             assert dtype.item is not None
             return pa.list_(storage_type(dtype.item))
+        case "map":
+            assert dtype.item is not None and dtype.key is not None
+            return pa.map_(storage_type(dtype.key), storage_type(dtype.item))
         case _:
             return arrow_type(dtype)
 
 
 def arrow_column(values: Sequence[Value], dtype: DType) -> pa.Array[Any]:
     """Canonical values as an Arrow column of the type that users see."""
+    if (dtype.item or dtype).kind == "decimal":  # Arrow has no cast from unscaled integers
+        return pa.array([python_value(value, dtype) for value in values], arrow_type(dtype))
     return pa.array(values, storage_type(dtype)).cast(arrow_type(dtype))
+
+
+def pandas_frame(table: pa.Table) -> Any:
+    """An Arrow table as a pandas frame that holds the same values: integers and booleans with nulls as nullable
+    types, lists as lists, maps as dicts."""
+    import pandas as pd
+
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    held = {column.type for column in table.columns if column.null_count}
+    frame = table.to_pandas(types_mapper=lambda kind: nullable.get(kind) if kind in held else None)
+    for place, column in enumerate(table.columns):
+        if pa.types.is_nested(column.type):  # as arrays, integers beside a null would be floats
+            frame.isetitem(place, pd.Series(column.to_pylist(maps_as_pydicts="strict"), dtype=object).array)
+    return frame

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile("test", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
@@ -17,5 +17,11 @@ settings.register_profile(
     max_examples=int(os.environ.get("EXAMPLES", "2000")),
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
+)
+# finds, and does not look for the smallest: minutes saved while one thing is being built
+settings.register_profile(
+    "quick",
+    settings.get_profile("test"),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
 settings.load_profile("test")

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from featurestore.define.view import ViewSpec
-from featurestore.expr.nodes import Aggregate, Call, Default, FeatureRef, Literal, Node, RequestRef
-from tests.reference_functions import called, entered, fingerprint_of, summed, varied
+from featurestore.expr.nodes import Aggregate, AsOf, Call, Default, FeatureRef, Literal, Node, PythonCall, RequestRef
+from featurestore.semantics.windows import Span
+from tests.reference_aggregates import said
+from tests.reference_functions import called, entered, fingerprint_of
 
 STATUSES = ("ok", "null", "not_found", "overflow")  # from best to worst
 Answer = tuple[Any, str]
@@ -32,11 +34,14 @@ class Seen(NamedTuple):
 
 def reference(spec: ViewSpec, rows: Rows, key: tuple[Any, ...], as_of_us: int, request: Row) -> dict[str, Answer]:
     """Value and status of every feature of a view, for a key, as of an instant."""
+    as_of_us -= as_of_us % spec.refresh_us  # R3
     inputs = {**request, **dict(zip((part.input for part in spec.key), key, strict=True))}
     own = visible(spec, rows, tuple(entered(part) for part in key), as_of_us) if spec.source else []
 
     def leaf(node: Node) -> Answer:
         match node:
+            case AsOf():
+                return answered(as_of_us)
             case RequestRef():
                 return answered(entered(inputs[node.name]))
             case FeatureRef():
@@ -44,7 +49,7 @@ def reference(spec: ViewSpec, rows: Rows, key: tuple[Any, ...], as_of_us: int, r
                 return reference(node.target, rows, other, as_of_us, inputs)[node.name]
             case Aggregate():
                 value, overflow = aggregated(node, own, as_of_us)
-                return (None, "overflow") if overflow else answered(value) if own else (value, "not_found")
+                return (value, "overflow") if overflow else answered(value) if own else (value, "not_found")
         raise AssertionError(f"{node} is no value")
 
     return {feature.name: answer_of(feature.node, leaf) for feature in spec.features}
@@ -75,38 +80,37 @@ def visible(spec: ViewSpec, rows: Rows, key: tuple[Any, ...], as_of_us: int) -> 
 
 
 def aggregated(node: Aggregate, seen: Sequence[Seen], as_of_us: int) -> tuple[Any, bool]:
-    """An aggregate's value and whether it overflowed: R4, R5, R7 and R9."""
-    start_us = -math.inf if node.span.length_us is None else as_of_us - node.span.length_us
+    """An aggregate's value and whether it overflowed (R4, R5), or those of each category."""
+    start_us, end_us = covered(node.span, as_of_us)
     entries = []
     for event_at_us, known_at_us, _, order, row in seen:
-        if event_at_us >= start_us and (node.where is None or of_row(node.where, row) is True):
+        if start_us <= event_at_us < end_us and (node.where is None or of_row(node.where, row) is True):
             value = of_row(node.input, row) if node.input else None
-            entries.append((event_at_us, nulls_first(order), known_at_us, nulls_first(value), value))
-    values = [entry[-1] for entry in sorted(entries, key=lambda entry: entry[:4])]
-    present = [value for value in values if value is not None]
-    match node.function:
-        case "rows":
-            return len(values), False
-        case "last_n":
-            return tuple(values[-node.n :]) or None, False
-        case "count" | "distinct_count":
-            return len(present if node.function == "count" else set(present)), False
-        case "min" | "max":
-            return (min if node.function == "min" else max)(present, default=None), False
-        case "first" | "last":
-            return (values[0 if node.function == "first" else -1] if values else None), False
-        case "sum" | "mean":
-            return summed(present, node.function == "mean")
-        case "var" | "std" | "var_pop" | "std_pop":
-            variance, overflow = varied(present, not node.function.endswith("_pop"))
-            return (math.sqrt(variance) if variance and node.function.startswith("std") else variance), overflow
-    raise AssertionError(f"no rule for {node.function}")
+            category = of_row(node.by, row) if node.by else None
+            entries.append((event_at_us, nulls_first(order), known_at_us, nulls_first(value), value, category))
+    entries.sort(key=lambda entry: entry[:4])
+    if node.by is None:
+        return said(node, [entry[4] for entry in entries], [entry[0] for entry in entries], as_of_us)
+    answers = []
+    for category in sorted({entry[5] for entry in entries} - {None}):
+        held = [entry for entry in entries if entry[5] == category]
+        answers.append((category, *said(node, [entry[4] for entry in held], [entry[0] for entry in held], as_of_us)))
+    return tuple((category, value) for category, value, _ in answers), any(overflow for *_, overflow in answers)
+
+
+def covered(span: Span, as_of_us: int) -> tuple[float, float]:
+    """R4: the first instant that a window covers, and the first after it."""
+    end_us = as_of_us - span.offset_us
+    if span.length_us is None:
+        return -math.inf, end_us
+    start_us = end_us - span.length_us
+    return start_us - start_us % span.step_us, end_us - end_us % (span.step_us if span.offset_us else 1)
 
 
 def answer_of(node: Node, leaf: Callable[[Node], Answer]) -> Answer:
     """Value and status of an expression (R14): what is computed is ok where there is a value."""
     value, status = evaluated(node, leaf)
-    return value, "ok" if isinstance(node, Call) and value is not None else status
+    return value, "ok" if isinstance(node, (Call, PythonCall)) and value is not None else status
 
 
 def evaluated(node: Node, leaf: Callable[[Node], Answer]) -> Answer:
@@ -117,7 +121,7 @@ def evaluated(node: Node, leaf: Callable[[Node], Answer]) -> Answer:
         case Default():
             value, status = answer_of(node.input, leaf)
             return (node.value if value is None and status != "overflow" else value), status
-        case Call():
+        case Call() | PythonCall():
             given = [evaluated(argument, leaf) for argument in node.arguments]
             return called(node, [value for value, _ in given]), max(
                 "null", *(each for _, each in given), key=STATUSES.index
@@ -137,4 +141,4 @@ def answered(value: Any) -> Answer:
 
 def nulls_first(value: Any) -> tuple[bool, Any]:
     """What sorts a value after null."""
-    return value is not None, value
+    return value is not None, tuple(map(nulls_first, value)) if isinstance(value, tuple) else value

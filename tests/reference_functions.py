@@ -9,7 +9,7 @@ import math
 import operator
 import struct
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import cache
 from hashlib import md5
@@ -17,7 +17,10 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from featurestore.expr.nodes import Call
+from featurestore.expr.nodes import Call, PythonCall
+from tests.reference_kernels import KERNELS
+from tests.reference_texts import BY_TYPE, TEXTS, float_of_text, instant_of, int_of_text, python_called
+from tests.reference_types import OF_TYPES
 
 DAY_US = 24 * 60 * 60 * 10**6
 # the years whose daylight saving rules hold; before and after them a zone keeps its offset
@@ -26,20 +29,31 @@ FIRST_S, LAST_S = -(2**35), int(datetime(2201, 1, 1, tzinfo=UTC).timestamp())
 
 def entered(value: Any) -> Any:
     """A value as it enters, or as an expression gives it (R7, R8): no float but a number, no int beyond int64."""
+    if isinstance(value, tuple):
+        return tuple(map(entered, value))
     if isinstance(value, float):
         return value + 0.0 if math.isfinite(value) else None
     return None if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
 
 
-def called(node: Call, values: list[Any]) -> Any:
+def called(node: Call | PythonCall, values: list[Any]) -> Any:
     """A function's value; null where it is not defined, and for a null argument unless the function is about nulls."""
+    if isinstance(node, PythonCall):
+        return python_called(node, values)
     if node.function not in ABOUT_NULLS and None in values:
         return None
     if node.function == "sub" and node.arguments[0].dtype.kind == "timestamp":
         difference = entered(values[0] - values[1])
         return None if difference is None else difference / 1e6
+    kind = node.arguments[0].dtype.kind
+    if (kind, node.function) in OF_TYPES:
+        return entered(OF_TYPES[kind, node.function](*values, node.arguments[0].dtype))
+    function = TEXT_NUMBERS[node.function] if kind == "string" and node.function in TEXT_NUMBERS else None
+    further = [node.parameter] if node.parameter else [kind] if node.function in BY_TYPE else []
+    if node.function == "floor" and kind == "timestamp":
+        function = floored
     try:
-        return entered(FUNCTIONS[node.function](*values, *([node.parameter] if node.parameter else [])))
+        return entered((function or FUNCTIONS[node.function])(*values, *further))
     except (ValueError, ZeroDivisionError, OverflowError):
         return None
 
@@ -60,6 +74,8 @@ def text_of(value: Any) -> str:
             return f"i{value}"
         case float():
             return f"f{struct.unpack('>Q', struct.pack('>d', value))[0]:064b}"
+        case tuple():
+            return f"l{len(value)}[{','.join(map(text_of, value))}]"
     return f"s{len(value)}:{value}"
 
 
@@ -124,17 +140,28 @@ def first_present(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def civil(days: int) -> date:
-    """The calendar day of a day number. Raises: OverflowError  outside the years 1 to 9999."""
-    return date(1970, 1, 1) + timedelta(days=days)
+def among(value: Any, *others: Any) -> bool | None:
+    """SQL's `in`: equal to one of them, by SQL's `or`."""
+    found: bool | None = False
+    for other in others:
+        found = either(found, None if value is None or other is None else value == other)
+    return found
 
 
-ABOUT_NULLS = ("and", "or", "is_null", "coalesce", "when")
+def floored(at_us: int, step_us: int) -> int | None:
+    """The last multiple of a step."""
+    return at_us // step_us * step_us if step_us > 0 else None
+
+
+ABOUT_NULLS = ("and", "or", "is_null", "isin", "coalesce", "when")
+TEXT_NUMBERS: dict[str, Callable[..., Any]] = {"to_int": int_of_text, "to_float": float_of_text}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "sub": operator.sub,
     "mul": operator.mul,
     "div": operator.truediv,
+    "floordiv": lambda left, right: (left - left % right) // right,
+    "mod": lambda left, right: left - right * math.floor(Fraction(left, right)),
     "neg": operator.neg,
     "abs": abs,
     "floor": lambda value: float(math.floor(value)),
@@ -153,7 +180,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "not": operator.not_,
     "is_null": lambda value: value is None,
     "coalesce": first_present,
+    "isin": among,
     "when": lambda test, then, other: then if test is True else other,
+    "get": lambda pairs, key: dict(pairs).get(key),
+    **{name: function for (_, name), function in OF_TYPES.items() if name in ("length", "contains", "dot", "norm")},
     "to_float": float,
     "to_int": int,
     "local": local,
@@ -162,7 +192,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "hour_of": lambda time_us: time_us // (60 * 60 * 10**6),
     "minute_of": lambda time_us: time_us // (60 * 10**6) % 60,
     "weekday_of": lambda days: (days + 3) % 7 + 1,  # day 0 was a Thursday
-    "month_of": lambda days: civil(days).month,
-    "day_of": lambda days: civil(days).day,
-    "year_of": lambda days: civil(days).year,
+    **KERNELS,
+    "instant_of": lambda local_us, zone: instant_of(local_us, zone_info(zone), FIRST_S, LAST_S),
+    **TEXTS,
 }

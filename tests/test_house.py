@@ -28,6 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"log"}),
     frozenset({"offline", "online"}),
     frozenset({"check", "serve"}),
+    frozenset({"testing"}),
     frozenset({"store"}),
     frozenset({"demo"}),
     frozenset({"cli"}),

@@ -34,7 +34,8 @@ from tests.serve.shop import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 README, DEFINITIONS, SEMANTICS = (ROOT / name for name in ("README.md", "docs/definitions.md", "docs/semantics.md"))
-PAGES = (README, DEFINITIONS, SEMANTICS)
+EXAMPLES = (ROOT / "docs/examples/fraud.md", ROOT / "docs/examples/recommender.md")
+PAGES = (README, DEFINITIONS, SEMANTICS, *EXAMPLES)
 MINUTES = ("make", "featurestore demo", "featurestore verify")
 """Commands that are checked to exist and not run; their output is checked below in parts."""
 COMMANDS = tuple(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
@@ -155,6 +156,8 @@ class Reader:
         assert (silent, option) == ("-s", "--json")
         served = self.stack.enter_context(serving(self.project))
         path = address.removeprefix("localhost:8000")
+        if body.startswith("@"):
+            body = (self.project / body[1:]).read_text(encoding="utf-8")
         return served.client.post(path, content=body, headers={"Content-Type": "application/json"}).text
 
 
@@ -224,17 +227,25 @@ def test_the_table_of_aggregates_is_whole() -> None:
         name: {str(dtype) for row in AGGREGATES if row.name == name for dtype in row.takes} for name in AGGREGATE_NAMES
     }
     assert {name: set(filter(None, given.strip().split(", "))) for name, given, _, _ in lines} == takes
-    assert {name for name, _, _, empty in lines if empty == "0"} == {"rows", "count", "distinct_count"}
+    assert {name for name, _, _, empty in lines if empty == "0"} == {
+        "rows",
+        "count",
+        "distinct_count",
+        "approx_distinct_count",
+        "decayed_rows",
+    }
 
 
 def test_every_method_of_expressions_is_told() -> None:
     """docs/definitions.md names every public method of an expression, and every operator."""
     text = DEFINITIONS.read_text(encoding="utf-8")
-    methods = [name for name in vars(Expr) if name.islower() and not name.startswith("_") and name != "node"]
+    methods = [name for name in dir(Expr) if name.islower() and not name.startswith("_") and name != "node"]
     assert len(methods) > 20
     assert [name for name in methods if f".{name}(" not in text and f"| `{name}` |" not in text] == []
     missing = [
-        sign for sign in ("+", "-", "*", "/", "==", "!=", "<", "<=", ">", ">=", "&", "\\|") if f"a {sign} b" not in text
+        sign
+        for sign in ("+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">=", "&", "\\|")
+        if f"a {sign} b" not in text
     ]
     assert missing == []
 

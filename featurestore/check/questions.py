@@ -5,14 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, assert_never
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.plan.nodes import Input, Plan, View
-from featurestore.semantics.dtypes import Value
+from featurestore.plan.nodes import Plan, View
+from featurestore.semantics.dtypes import DType, Value
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US
+from featurestore.semantics.windows import Span
 from featurestore.tables import storage_type
 
 QUESTIONS_PER_INSTANT = 8
@@ -77,9 +78,11 @@ class Questions:
             assert view.state is not None
             rows = self._rows[view.state.scan.source]
             place = rows.near(random.randrange(low_us, high_us), random)
-            lengths = [span.length_us for span in view.spans if span.length_us is not None]
-            leaves = [rows.event_at[place] + length for length in lengths]
-            base = random.choice([max(rows.event_at[place], rows.known_at[place]), rows.event_at[place], *leaves])
+            moves = [_moves_us(span, rows.event_at[place], random) for span in view.spans if span.length_us is not None]
+            seen_us = max(rows.event_at[place], rows.known_at[place])
+            base = random.choice([seen_us, rows.event_at[place], *moves])
+            if view.refresh_us > 1 and random.random() < 0.5:
+                base = view.instant_us(base + view.refresh_us)
             at_us = base + random.choice((-1, 0, 1))
             if low_us <= at_us < high_us:
                 return at_us, (view, rows.row(place))
@@ -104,7 +107,7 @@ class Questions:
         inputs = {}
         for given in self._plan.inputs:
             value = fixed.get(given.name, seen.get(given.name)) if random.random() > 0.01 else None
-            inputs[given.name] = value if value is not None else self._invented(given, at_us)
+            inputs[given.name] = value if value is not None else self._invented(given.dtype, at_us)
         return inputs
 
     def _fitting(self, view: View, columns: dict[str, str], fixed: dict[str, Value], at_us: int) -> dict[str, Value]:
@@ -117,12 +120,12 @@ class Questions:
                 break
         return row
 
-    def _invented(self, given: Input, at_us: int) -> Value:
+    def _invented(self, dtype: DType, at_us: int) -> Value:
         """A value nobody has seen, or null."""
         random = self._random
         if random.random() < 0.3:
             return None
-        match given.dtype.kind:
+        match dtype.kind:
             case "bool":
                 return random.random() < 0.5
             case "int64":
@@ -133,8 +136,27 @@ class Questions:
                 return random.choice(("", "nobody", "\u00e9\U0001f600"))
             case "timestamp":
                 return at_us
+            case "date":
+                return at_us // 86_400_000_000
+            case "decimal":
+                most = 10**dtype.precision - 1
+                return random.choice((0, 1, -1, random.randint(-most, most), most))
+            case "vector":
+                return tuple(random.choice((0.0, 1.0, random.uniform(-1e3, 1e3))) for _ in range(dtype.length))
+            case "list":
+                assert dtype.item is not None
+                return tuple(self._invented(dtype.item, at_us) for _ in range(random.randrange(4)))
+            case "map":
+                return None  # no input is one
             case _:
-                return at_us // 86_400_000_000 if given.dtype.kind == "date" else None
+                assert_never(dtype.kind)
+
+
+def _moves_us(span: Span, event_at_us: int, random: Random) -> int:
+    """An instant at which a row enters a window's end or leaves its start."""
+    assert span.length_us is not None, "nothing leaves all history"
+    back_us = span.offset_us + random.choice((span.length_us, 0 if span.offset_us else span.length_us))
+    return back_us + (event_at_us if span.step_us == 1 else (event_at_us // span.step_us + 1) * span.step_us)
 
 
 def asked_table(plan: Plan, questions: list[Asked]) -> pa.Table:

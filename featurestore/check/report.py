@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -32,7 +32,10 @@ class FeatureParity:
 
 @dataclass(frozen=True, slots=True)
 class ParityReport:
-    """Both roads over the same rows (R18, R19): equal means same type, same bits, same status."""
+    """Both roads over the same rows (R18, R19): equal means same type, same bits, same status.
+
+    `rows` were replayed, by source; `unusable` are those of its history that are quarantined and so were not (R16).
+    """
 
     feature_set: str
     version: str
@@ -40,6 +43,7 @@ class ParityReport:
     rows: dict[str, int]
     features: tuple[FeatureParity, ...]
     seconds: float
+    unusable: dict[str, int] = field(default_factory=dict)
 
     @property
     def cells(self) -> int:
@@ -59,7 +63,12 @@ class ParityReport:
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""
         head = {"feature_set": self.feature_set, "version": self.version, "cells": self.cells}
-        tail = {"legs": list(self.legs), "rows": self.rows, "seconds": round(self.seconds, 3)}
+        tail = {
+            "legs": list(self.legs),
+            "rows": self.rows,
+            "unusable": self.unusable,
+            "seconds": round(self.seconds, 3),
+        }
         return {
             **head,
             "nonnull": self.nonnull,

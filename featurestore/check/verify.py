@@ -80,7 +80,7 @@ def verify(
     """
     started = time.perf_counter()
     random = Random(seed)
-    rows = _slices(plan, history, most_rows, random)
+    rows, contents, unusable = _slices(plan, history, most_rows, random)
     timed = [rows[state.scan.source] for state in plan.states if state.scan.event_at is not None]
     low_us, high_us = usable_span(timed)
     now_us = time.time_ns() // 1000
@@ -110,28 +110,38 @@ def verify(
         progress("done", len(LEGS) + 1, len(LEGS) + 1)
     counts = {source: table.num_rows for source, table in rows.items()}
     features = tuple(_parity(output, tallies[output.name]) for output in plan.outputs)
-    return ParityReport(plan.name, plan.version, LEGS, counts, features, time.perf_counter() - started)
+    version = plan.version_with(contents.items())
+    return ParityReport(plan.name, version, LEGS, counts, features, time.perf_counter() - started, unusable)
 
 
-def _slices(plan: Plan, history: History, most: int, random: Random) -> dict[str, pa.Table]:
+def _slices(
+    plan: Plan, history: History, most: int, random: Random
+) -> tuple[dict[str, pa.Table], dict[str, str], dict[str, int]]:
     """The rows to replay, for each source: all of a static one, else as many as fit, from one stretch of time for all
-    sources."""
-    whole = {}
+    sources; the contents of static ones; and how many rows of each cannot be used."""
+    whole, contents, unusable = {}, {}, {}
     for state in plan.states:
         if state.scan.source not in whole:
-            whole[state.scan.source] = usable_rows(canonical_rows(state, history))
+            table, contents[state.scan.source] = canonical_rows(state, history)
+            whole[state.scan.source] = usable_rows(table)
+            if table.num_rows > whole[state.scan.source].num_rows:
+                unusable[state.scan.source] = table.num_rows - whole[state.scan.source].num_rows
     timed = {state.scan.source: whole[state.scan.source] for state in plan.states if state.scan.event_at is not None}
     if plan.states and not any(table.num_rows for table in whole.values()):
-        raise InputError(f"the sources of `{plan.name}` hold no usable rows", fix="give them data, or ingest some")
+        raise InputError(
+            f"the sources of `{plan.name}` hold no usable rows",
+            has=[state.scan.source for state in plan.states],
+            fix="give them data, or ingest some",
+        )
     if not any(table.num_rows for table in timed.values()):
-        return whole
+        return whole, contents, unusable
     densest = max(timed.values(), key=lambda table: table.num_rows)
     last = random.randrange(min(most, densest.num_rows) - 1, densest.num_rows)
     end_us = densest.column("visible_at_us")[last].as_py()
     for source, table in timed.items():
         until = table.filter(pc.less_equal(table.column("visible_at_us"), pa.scalar(end_us)))
         whole[source] = until.slice(max(0, until.num_rows - most))
-    return whole
+    return whole, contents, unusable
 
 
 def _replay(
@@ -162,7 +172,7 @@ def _replay(
         for start in range(0, len(askable), step):
             chunk = askable[start : start + step]
             if leg != "materialize":
-                _ingest_until(chunk[-1][1].as_of_us, plan, pending, store, built, random)
+                _ingest_until(chunk[-1][1].as_of_us, chunk[0][1].as_of_us, plan, pending, store, built, random)
             for place, asked in chunk:
                 yield place, asked, road.answer_canonical(plan, asked.inputs, asked.as_of_us)
     finally:
@@ -197,14 +207,22 @@ def _materialized(
 ) -> Pointer:
     history = History(root=_NOWHERE, rows={state.scan.source: pa.Table.from_pylist(rows, schema=schema)})
     with state_rows(state, history, clock_us, longest_us) as batches:
-        generation, keys, kept = store.build(state, batches.batches)
-    return Pointer(generation, 0, 0, "verify", longest_us, keys, kept)
+        return store.build(state, batches.batches, Pointer("", 0, 0, "verify", longest_us, 0, 0))
 
 
 def _ingest_until(
-    at_us: int, plan: Plan, pending: Arrivals, store: StateStore, built: dict[str, Pointer], random: Random
+    at_us: int,
+    clock_us: int,
+    plan: Plan,
+    pending: Arrivals,
+    store: StateStore,
+    built: dict[str, Pointer],
+    random: Random,
 ) -> None:
-    """Apply what has come in by an instant, shuffled, in batches of random size, through the log's own encoding."""
+    """Apply what has come in by an instant, shuffled, in batches of random size, through the log's own encoding.
+
+    What no window can see at `clock_us` is dropped on the way, where the state is one that is trimmed.
+    """
     due: dict[str, list[dict[str, Any]]] = {}
     for source, arrivals in pending.items():
         ready = [row for arrived, row in arrivals if arrived < at_us]
@@ -222,8 +240,9 @@ def _ingest_until(
             )
         while prepared:
             size = random.choice((1, 7, 100, len(prepared)))
-            store.apply(state, built[state.id].generation, prepared[:size])
+            built[state.id], _ = store.apply(state, built[state.id], prepared[:size], clock_us)
             prepared = prepared[size:]
+    store.publish(built)
 
 
 def _compare(
@@ -267,5 +286,5 @@ def _parity(output: Output, tally: _Tally) -> FeatureParity:
 
 
 def _longest_us(plan: Plan, state: State) -> int | None:
-    lengths = [span.length_us for view in plan.views if view.state == state for span in view.spans]
-    return None if None in lengths else max((length for length in lengths if length is not None), default=None)
+    reaches = [view.reach_us(span) for view in plan.views if view.state == state for span in view.spans]
+    return None if max(reaches, default=2**63) >= 2**63 else max(reaches)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli import checking, project, serving, training
+from featurestore.cli import checking, project, quarantine, serving, training
 from featurestore.cli.failures import report
 from featurestore.cli.session import Session, session_of
 
@@ -34,6 +34,7 @@ for command in (
     serving.ingest,
     serving.lookup,
     serving.serve,
+    quarantine.quarantine,
     checking.verify,
     checking.demo,
 ):

@@ -10,6 +10,7 @@ import typer
 from featurestore.cli.progress import Working
 from featurestore.cli.session import Json, session_of
 from featurestore.cli.tables import print_line, print_table
+from featurestore.cli.texts import counted
 
 
 def verify(
@@ -45,6 +46,8 @@ def verify(
                 print_line(f"\n{each.name}\n  {describe(each.example)}", "red")
         rows = ", ".join(f"{count:,} of {source}" for source, count in report.rows.items())
         print_line(f"\nrows replayed: {rows}")
+        for source, count in report.unusable.items():
+            print_line(f"{counted(count, 'row')} of {source} quarantined, so not replayed", "yellow")
         print_line(f"legs: {'; '.join(report.legs)}")
         share = report.nonnull / report.cells if report.cells else 0.0
         print_line(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +13,12 @@ import typer
 
 from featurestore.errors import InputError, InvalidValue, NaiveTime, UnknownColumn, did_you_mean
 from featurestore.semantics.dtypes import DType, canonical
+from featurestore.semantics.strict_json import read_json
+from featurestore.semantics.texts import BOOL_TEXT, NUMBER_TEXT, WHOLE_TEXT
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_WHOLE = re.compile(r"[+-]?\d+")
-_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?|nan", re.IGNORECASE)
 _KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
 
 
@@ -33,12 +32,14 @@ def value_of(text: str, dtype: DType, *, zoned: bool = False) -> object:
         return None
     value: object = text
     match dtype.kind:
-        case "bool" if text.lower() in ("true", "false"):
+        case "bool" if re.fullmatch(BOOL_TEXT, text):
             value = text.lower() == "true"
-        case "int64" if _WHOLE.fullmatch(text):
-            value = int(text) if len(text) < 40 else text
-        case "float64" if _FLOAT.fullmatch(text):
+        case "int64" if re.fullmatch(WHOLE_TEXT, text):
+            value = int(text)
+        case "float64" if re.fullmatch(NUMBER_TEXT, text):
             value = float(text)
+        case "list" | "vector" if text[:1] == "[":
+            value = _unquoted(text)
         case "string" if len(text) > 1 and text[0] == text[-1] == '"':
             value = _unquoted(text)
     try:
@@ -57,6 +58,9 @@ _HOW = {
     "bool": "write true, false or null",
     "int64": "write a whole number within 64 bits, or null",
     "float64": "write a number such as 1.5, or null",
+    "decimal": "write a number such as 12.50, with no more decimal places than the type has, or null",
+    "list": 'write a list in JSON, such as ["a", null], or null',
+    "vector": "write as many numbers as the vector has, in JSON, such as [0.5, 1], or null",
 }
 
 
@@ -98,7 +102,9 @@ def rows_of(
         return _json_rows(first, "the argument")
     if len(texts) == 1 and Path(first).suffix.lower() in _KINDS and not Path(first).is_file():
         raise InputError(
-            f"there is no file `{first}`", fix="give the path of a file, `-` for stdin, or name=value pairs"
+            f"there is no file `{first}`",
+            where=str(Path.cwd()),
+            fix="give the path of a file, `-` for stdin, or name=value pairs",
         )
     if len(texts) == 1 and ("=" not in first or Path(first).is_file()):
         return rows_of_file(Path(first), dtypes)
@@ -121,9 +127,10 @@ def rows_of_file(path: Path, dtypes: Mapping[str, DType]) -> list[dict[str, Any]
             raise InputError(f"`{path}` is no file of rows", has=_KINDS, fix="give a file with one of these endings")
 
 
-def _unquoted(text: str) -> str:
+def _unquoted(text: str) -> object:
+    """What a text holds that is written in JSON; a text that is not stays what it is."""
     try:
-        return str(json.loads(text))
+        return read_json(text)
     except ValueError:
         return text
 
@@ -141,8 +148,8 @@ def _json_lines(lines: Iterable[str], name: str) -> list[dict[str, Any]]:
 
 def _json_rows(text: str, place: str) -> list[dict[str, Any]]:
     try:
-        found = json.loads(text, parse_constant=_refused, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+        found = read_json(text)
+    except ValueError as error:
         raise InvalidValue(f"this is not JSON: {error}"[:300], where=place, fix="write one object a row") from None
     rows = found if isinstance(found, list) else [found]
     for row in rows:
@@ -175,7 +182,7 @@ def _lenient(text: str, dtype: DType | None) -> object:
     if text == "":
         return None
     try:
-        return text if dtype is None or dtype.kind == "string" else value_of(text, dtype)
+        return text if dtype is None or dtype.kind == "string" or text == "null" else value_of(text, dtype)
     except InputError:
         return text
 
@@ -192,15 +199,3 @@ def _parquet_rows(path: Path) -> pa.Table:
 
 def _no_text(error: UnicodeDecodeError, place: str) -> InvalidValue:
     return InvalidValue(f"this is not UTF-8: {error.reason}", where=place, fix="write it in UTF-8")
-
-
-def _refused(name: str) -> object:
-    raise ValueError(f"{name} is no JSON number; write null")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"`{next(name for name in names if names.count(name) > 1)}` stands twice in one object")
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from featurestore.cli.texts import counted
 from featurestore.errors import DefinitionError, DefinitionErrors
 
 if TYPE_CHECKING:
+    from featurestore.plan.changes import Changes
     from featurestore.plan.nodes import Plan, State, View
 
 EXAMPLE = '''"""What a shop knows of its customers when they are about to pay. Change it, or write files beside it."""
@@ -103,11 +105,12 @@ def plan(
 ) -> None:
     """Show what the definitions mean.
 
-    Versions, inputs, features and the states that are kept. Nothing is computed.
+    Versions, inputs, features, the states that are kept, and what has changed since `materialize`. Nothing is computed.
     """
     from featurestore.config import read_config
     from featurestore.define.load import load_definitions
     from featurestore.plan.build import plan_feature_set
+    from featurestore.plan.changes import compare, meanings, remembered
 
     session = session_of(context, as_json=as_json)
     config = read_config(".", environment=session.environment)
@@ -122,13 +125,34 @@ def plan(
             errors.append(error)
     if errors:
         raise errors[0] if len(errors) == 1 else DefinitionErrors(errors)
+    before = remembered(config.home) or {}
+    changes = {plan.name: compare(before[plan.name], meanings(plan)) for plan, _ in found if plan.name in before}
     if as_json:
-        session.emit({"feature_sets": [_described(plan, doc) for plan, doc in found]})
+        told = {name: asdict(change) for name, change in changes.items()}
+        session.emit(
+            {"feature_sets": [_described(plan, doc) | {"changes": told.get(plan.name)} for plan, doc in found]}
+        )
         return
     if not found:
         print_line(f"no feature set is defined in `{config.definitions}`; there are {len(definitions.views)} views")
     for plan, doc in found:
         _print_plan(plan, doc)
+        if changes.get(plan.name):
+            _print_changes(changes[plan.name])
+    for name in sorted(set() if feature_set else before.keys() - definitions.feature_sets.keys()):
+        print_line(f"the feature set {name}, which was materialised, is no longer defined\n", "yellow")
+
+
+def _print_changes(changes: Changes) -> None:
+    print_line("since it was materialised", "bold")
+    lines = [("added", name, "") for name in changes.added]
+    lines += [("removed", name, "") for name in changes.removed]
+    lines += [("changed", name, "") for name in changes.changed]
+    for old, new in changes.renamed:
+        kept = old.split("__", 1)[1]
+        lines.append(("renamed?", old, f'it means the same as {new}; `feature(..., name="{kept}")` keeps the name'))
+    print_table(("", "feature", ""), lines)
+    print_line()
 
 
 def _write(path: Path, text: str) -> None:
@@ -152,7 +176,8 @@ def _ignore(path: Path) -> None:
 
 def _print_plan(plan: Plan, doc: str) -> None:
     described = _described(plan, "")
-    print_line(f"{plan.name}  version {plan.version}", "bold")
+    static = f", and the content of {' and '.join(plan.static_sources)}" if plan.static_sources else ""
+    print_line(f"{plan.name}  version {plan.version}{static}", "bold")
     if doc:
         print_line(doc, "dim")
     print_line()
@@ -194,6 +219,7 @@ def _described(plan: Plan, doc: str) -> dict[str, Any]:
     return {
         "name": plan.name,
         "version": plan.version,
+        "static_sources": list(plan.static_sources),
         "doc": doc,
         "inputs": [{"name": each.name, "type": str(each.dtype), "key": each.key} for each in plan.inputs],
         "features": [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from featurestore.cli.texts import counted, plain_value, shown
 if TYPE_CHECKING:
     from featurestore.online.online_store import IngestReport
     from featurestore.online.vectors import Vectors
+    from featurestore.semantics.dtypes import DType
 
 
 def ingest(
@@ -35,18 +36,17 @@ def ingest(
     They are committed to the source's history and applied to the online state.
     """
     from featurestore.cli.given import rows_of
-    from featurestore.plan.build import plan_scan
+    from featurestore.plan.scan import plan_scan
 
     session = session_of(context, as_json=as_json)
     with session.open() as store, Working(f"ingest {source}"):
         scan = plan_scan(store.definitions.source(source))
         dtypes = {name: column.dtype for column in scan.columns for name in (column.name, column.stored)}
         report = store.ingest(source, rows_of(rows, dtypes, f"the source `{source}`", zoned=scan.zone is not None))
-        quarantine = store.config.home / "quarantine" / f"{source}.jsonl"
     if as_json:
         session.emit(asdict(report))
     else:
-        _print_report(report, quarantine)
+        _print_report(report)
 
 
 def lookup(
@@ -111,7 +111,10 @@ def serve(
 def _reply(vectors: Vectors) -> dict[str, object]:
     """The shape that HTTP answers have."""
     rows = [
-        {"values": plain_value(list(values.values())), "status": list(statuses.values())}
+        {
+            "values": [_plain_cell(*cell) for cell in zip(values.values(), vectors.dtypes, strict=True)],
+            "status": list(statuses.values()),
+        }
         for values, statuses in zip(vectors.to_pylist(), vectors.status, strict=True)
     ]
     return {
@@ -123,7 +126,7 @@ def _reply(vectors: Vectors) -> dict[str, object]:
     }
 
 
-def _print_report(report: IngestReport, quarantine: Path) -> None:
+def _print_report(report: IngestReport) -> None:
     names = ("applied", "duplicate", "unkeyed", "quarantined")
     if report.states:
         counts = {state: asdict(each) for state, each in report.states.items()}
@@ -134,5 +137,18 @@ def _print_report(report: IngestReport, quarantine: Path) -> None:
     print_line(
         f"{report.source}: {counted(report.rows, 'row')} in{positions}, {counted(report.bad_values, 'bad value')}"
     )
+    for column, count in report.bad_columns.items():
+        print_line(f"{counted(count, 'bad value')} of {column} read as null", "yellow")
+    for place, reason in report.set_aside:
+        print_line(f"row {place} set aside: {reason}", "yellow")
     if report.quarantined:
-        print_line(f"{counted(report.quarantined, 'row')} set aside with the reason in {quarantine}", "yellow")
+        rest = report.quarantined - len(report.set_aside)
+        more = f"and {counted(rest, 'row')} more; " if rest else ""
+        print_line(f"{more}`featurestore quarantine {report.source}` shows what was set aside", "yellow")
+
+
+def _plain_cell(value: Any, dtype: DType) -> object:
+    """A value as HTTP writes it: a map whose keys are no strings as a list of pairs."""
+    if isinstance(value, dict) and dtype.key is not None and dtype.key.kind != "string":
+        return plain_value(list(value.items()))
+    return plain_value(value)

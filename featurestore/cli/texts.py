@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any
 
 
@@ -48,6 +49,8 @@ def plain_value(value: Any) -> Any:
             return value if math.isfinite(value) else None
         case None | bool() | int() | str():
             return value
+        case Decimal():
+            return format(value, "f")
         case list() | tuple():
             return [plain_value(item) for item in value]
         case dict():

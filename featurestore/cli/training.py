@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurestore.cli.progress import Working
+from featurestore.cli.quarantine import print_set_aside
 from featurestore.cli.session import Json, session_of
 from featurestore.cli.tables import print_line, print_table
 from featurestore.cli.texts import counted, plain_value, shown
@@ -60,12 +61,14 @@ def dataset(
                 "seconds": round(working.seconds, 3),
                 "file": None if out is None else str(out),
                 "preview": plain_value(head),
+                "set_aside": {source: account.to_json() for source, account in built.set_aside.items()},
             }
         )
         return
     if out is None:
         _preview(built)
     sizes = f"{counted(len(built), 'row')}, {counted(features, 'feature')}, {working.seconds:.1f} s"
+    print_set_aside(built.set_aside)
     print_line(f"{feature_set} version {built.version}: {sizes}{f', in {out}' if out else ''}")
 
 
@@ -98,11 +101,13 @@ def materialize(context: typer.Context, as_json: Json = False) -> None:
         for state, counts in report.states.items()
     ]
     if as_json:
-        session.emit({"states": rows, "seconds": round(working.seconds, 3)})
+        sources = {source: account.to_json() for source, account in report.set_aside.items()}
+        session.emit({"states": rows, "sources": sources, "seconds": round(working.seconds, 3)})
         return
     names = ("state", "keys", "rows", "applied", "duplicate", "unkeyed", "quarantined", "seconds")
     heads = [name if name != "rows" else "rows kept" for name in names]
     print_table(heads, [[f"{row[name]:.1f}" if name == "seconds" else row[name] for name in names] for row in rows])
+    print_set_aside(report.set_aside)
     print_line(f"{counted(len(rows), 'state')} published, {working.seconds:.1f} s")
 
 

@@ -6,13 +6,24 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar, get_args, get_origin
 
 from featurestore.define.places import place
 from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch
 from featurestore.expr.fluent import Expr
 from featurestore.expr.nodes import Node
-from featurestore.semantics.dtypes import PYTHON_TYPES, DType
+from featurestore.semantics.decimals import DIGITS
+from featurestore.semantics.dtypes import (
+    LONGEST_VECTOR,
+    PYTHON_TYPES,
+    SCALARS,
+    DType,
+    Vector,
+    decimal_of,
+    list_of,
+    vector_of,
+)
 
 T = TypeVar("T")
 
@@ -48,15 +59,19 @@ class KnownTime(Column[datetime]):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredName:
-    """The name a column has in its data, where Python cannot write it."""
+class ColumnOptions:
+    """What is said of a column beside its annotation; `name` is empty where it is the attribute's."""
 
-    name: str
+    name: str = ""
+    precision: int | None = None
+    scale: int | None = None
+    length: int | None = None
 
 
-def column(name: str) -> Any:
-    """A column whose name in the data is no Python name: `from_: Column[str] = column("from")`."""
-    return StoredName(name)
+def column(name: str = "", *, precision: int | None = None, scale: int | None = None, length: int | None = None) -> Any:
+    """A column whose name in the data is no Python name, `from_: Column[str] = column("from")`, or whose type needs
+    numbers: `price: Column[Decimal] = column(precision=12, scale=2)`, `vec: Column[Vector] = column(length=8)`."""
+    return ColumnOptions(name, precision, scale, length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,28 +116,72 @@ def declare_columns(
                 fix=f"write `{name}: Column[...]`",
             )
         held: Any = datetime if marker in (EventTime, KnownTime) else (get_args(annotation) or (None,))[0]
-        dtype = PYTHON_TYPES.get(held)
-        if dtype is None:
+        given = cls.__dict__.get(name)
+        options = given if isinstance(given, ColumnOptions) else ColumnOptions()
+        dtype = _dtype(held, options, f"{cls.__name__}.{name}", place(cls, name))
+        if marker in (RowId, Order) and dtype not in SCALARS:
             raise TypeMismatch(
-                f"`{cls.__name__}.{name}` holds `{getattr(held, '__name__', held)}`, which no column can",
+                f"`{cls.__name__}.{name}` is marked {marker.__name__} and holds {dtype}",
                 where=place(cls, name),
                 has=[each.__name__ for each in PYTHON_TYPES],
-                fix=f"write `{name}: {marker.__name__}[str]`, or another of these types",
+                fix="mark a column of one of these types",
             )
-        given = cls.__dict__.get(name)
-        stored = given.name if isinstance(given, StoredName) else name
-        spec = ColumnSpec(name, stored, dtype, marker)
+        spec = ColumnSpec(name, options.name or name, dtype, marker)
         specs.append(spec)
         setattr(cls, name, marker(node(spec)))
     refuse_case_twins(cls, [spec.name for spec in specs])
     for name, value in cls.__dict__.items():
-        if isinstance(value, (Expr, StoredName)) and name not in annotations:
+        if isinstance(value, (Expr, ColumnOptions)) and name not in annotations:
             raise InvalidDefinition(
                 f"`{cls.__name__}.{name}` has a value but no type",
                 where=place(cls, name),
                 fix=f"write `{name}: Column[...]`",
             )
     return tuple(specs)
+
+
+def _dtype(held: Any, options: ColumnOptions, name: str, where: str) -> DType:
+    """The type of a column. Raises: TypeMismatch, InvalidDefinition."""
+    wanted: dict[str, int | None] = {}
+    item = get_args(held)[0] if get_origin(held) is list else held
+    if item is Decimal:
+        wanted = {"precision": options.precision, "scale": options.scale}
+    elif held is Vector:
+        wanted = {"length": options.length}
+    elif item not in PYTHON_TYPES:
+        raise TypeMismatch(
+            f"`{name}` holds `{getattr(held, '__name__', held)}`, which no column can",
+            where=where,
+            has=[*(each.__name__ for each in PYTHON_TYPES), "Decimal", "Vector", "list[...] of these but Vector"],
+            fix="write `Column[str]`, or another of these types",
+        )
+    given = {each: number for each in _NUMBERS if (number := getattr(options, each)) is not None}
+    if given.keys() != wanted.keys() or not _are_numbers(given):
+        example = ", ".join(f"{each}={_NUMBERS[each][1]}" for each in wanted)
+        raise InvalidDefinition(
+            f"`{name}` holds {getattr(held, '__name__', held)} with "
+            f"{', '.join(f'{each}={number!r}' for each, number in given.items()) or 'no numbers'}",
+            where=where,
+            has=f"a decimal has a precision of 1 to {DIGITS} and a scale up to it, a vector a length of 1 to "
+            f"{LONGEST_VECTOR}; other types have neither",
+            fix=f"write `= column({example})`" if wanted else "take the numbers away",
+        )
+    if item is Decimal:
+        dtype = decimal_of(given["precision"], given["scale"])
+    else:
+        dtype = vector_of(given["length"]) if held is Vector else PYTHON_TYPES[item]
+    return list_of(dtype) if get_origin(held) is list else dtype
+
+
+_NUMBERS = {"precision": (1, 12), "scale": (0, 2), "length": (1, 8)}
+"""The least that each number can be, and an example."""
+
+
+def _are_numbers(given: dict[str, int]) -> bool:
+    if not all(type(number) is int for number in given.values()):
+        return False
+    most = {"precision": DIGITS, "scale": given.get("precision", 0), "length": LONGEST_VECTOR}
+    return all(_NUMBERS[each][0] <= number <= most[each] for each, number in given.items())
 
 
 def refuse_case_twins(cls: type, names: Iterable[str]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
 from featurestore.define.columns import Column, ColumnSpec, declare_columns
 from featurestore.define.places import place
-from featurestore.errors import DuplicateName, InvalidDefinition, UnknownColumn, did_you_mean
+from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch, UnknownColumn, did_you_mean
 from featurestore.expr.fluent import Expr
 from featurestore.expr.nodes import RequestRef
+from featurestore.semantics.dtypes import PYTHON_TYPES, SCALARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class KeyPart:
     input: str
 
 
+@dataclass_transform(kw_only_default=True)
 class Entity:
     """A thing that features are about; its columns are the key. `Airport(code=Trip.origin)` is the same entity asked
     for by another input."""
@@ -29,6 +31,14 @@ class Entity:
 
     def __init_subclass__(cls) -> None:
         cls.__columns__ = declare_columns(cls, lambda spec: RequestRef(cls.__name__, spec.name, spec.dtype), (Column,))
+        for spec in cls.__columns__:
+            if spec.dtype not in SCALARS:
+                raise TypeMismatch(
+                    f"the key column `{cls.__name__}.{spec.name}` is {spec.dtype}, which no key can be",
+                    where=place(cls, spec.name),
+                    has=[each.__name__ for each in PYTHON_TYPES],
+                    fix="make the key of columns of these types",
+                )
         if not cls.__columns__:
             raise InvalidDefinition(
                 f"the entity `{cls.__name__}` has no key column", where=place(cls), fix="add one: `id: Column[int]`"

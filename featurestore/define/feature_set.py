@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from featurestore.define.view import FeatureView
@@ -9,7 +10,7 @@ from featurestore.errors import DuplicateName, InvalidDefinition
 from featurestore.expr.fluent import Expr, Group
 from featurestore.expr.nodes import FeatureRef
 
-Member = type[FeatureView] | Expr[Any] | Group[Any]
+Member = type[FeatureView] | Expr[Any] | Group[Any] | Mapping[Any, Expr[Any]]
 
 
 class FeatureSet:
@@ -43,8 +44,9 @@ def _references(name: str, member: Member) -> list[FeatureRef]:
             FeatureRef(member.__name__, spec.name, spec.node.dtype, member.__spec__)
             for spec in member.__spec__.features
         ]
-    if isinstance(member, Group):
-        return [reference for each in member.members.values() for reference in _references(name, each)]
+    if isinstance(member, (Group, Mapping)):
+        members = member.members if isinstance(member, Group) else member
+        return [reference for each in members.values() for reference in _references(name, each)]
     if isinstance(member, Expr) and isinstance(member.node, FeatureRef):
         return [member.node]
     raise InvalidDefinition(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from featurestore.define.entity import Entity, Request
 from featurestore.define.feature_set import FeatureSet
-from featurestore.define.places import attribute_at, repeated_names, short_path
+from featurestore.define.places import attribute_at, needed_names, repeated_names, short_path
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
 from featurestore.errors import (
@@ -27,6 +27,7 @@ from featurestore.errors import (
     UnknownFeature,
     did_you_mean,
 )
+from featurestore.expr.fluent import Expr, Group
 
 T = TypeVar("T")
 
@@ -59,13 +60,18 @@ class Definitions:
         return known[name]
 
 
+def definition_files(root: Path, folder: str) -> list[Path]:
+    """The Python files of `root/folder`, in one order."""
+    return sorted(path for path in (root / folder).glob("**/*.py") if path.name != "__init__.py")
+
+
 def load_definitions(root: Path, folder: str) -> Definitions:
     """Import every module of `root/folder` and collect what they define.
 
     Raises: ConfigError       when the folder is missing or empty.
             DefinitionErrors  with the first error of each file and every name that is defined twice.
     """
-    files = sorted(path for path in (root / folder).glob("**/*.py") if path.name != "__init__.py")
+    files = definition_files(root, folder)
     if not files:
         raise ConfigError(
             f"there are no definitions in `{short_path(str(root / folder))}`",
@@ -95,8 +101,8 @@ def load_definitions(root: Path, folder: str) -> Definitions:
         except Exception as error:  # whatever a definition file raises is reported with its place
             errors.append(_located(error, root / folder))
     found = _collect(modules, errors)
-    if errors:
-        raise errors[0] if len(errors) == 1 else DefinitionErrors(_distinct(errors))
+    if errors := _distinct(errors):
+        raise errors[0] if len(errors) == 1 else DefinitionErrors(errors)
     return found
 
 
@@ -164,18 +170,69 @@ def _located(error: Exception, folder: Path) -> DefinitionError:
         return error
     if isinstance(error, AttributeError) and isinstance(error.obj, type):
         return _unknown_attribute(error.obj, str(error.name), where)
-    if isinstance(error, ImportError) and "partially initialized" in str(error):
+    if isinstance(error, (ImportError, AttributeError)) and "partially initialized" in str(error):
         chain = list(dict.fromkeys(short_path(frame.filename) for frame in frames))
+        first = chain.index(min(chain)) if chain else 0
+        chain = chain[first:] + chain[:first]
         return DefinitionCycle(
             f"these definitions need each other: {' -> '.join([*chain, chain[0]]) if chain else error}",
             where=where,
             fix="move what both need into a file of its own",
         )
     if isinstance(error, NameError):
-        return InvalidDefinition(
-            f"the name `{error.name}` is not defined", where=where, fix="define it above, or import it"
-        )
+        known = _defined_so_far(error, file)
+        return _unknown_name(str(error.name), file, (attribute or "").partition(".")[0], where, known)
     return InvalidDefinition(f"{type(error).__name__}: {error}", where=where, fix="mend the Python error")
+
+
+def _defined_so_far(error: Exception, file: str) -> list[str]:
+    """The definitions and expressions that a file had when it failed, what it imported among them."""
+    found: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            names = {**trace.tb_frame.f_globals, **trace.tb_frame.f_locals}
+            kinds = (Entity, Source, Request, FeatureView)
+            found = [
+                name
+                for name, value in names.items()
+                if isinstance(value, (Expr, Group, FeatureSet))
+                or (isinstance(value, type) and issubclass(value, kinds) and value not in kinds)
+            ]
+        trace = trace.tb_next
+    return found
+
+
+def _unknown_name(name: str, file: str, inside: str, where: str, known: list[str]) -> DefinitionError:
+    """A name that is not there yet, or not at all: `inside` is the class that a line belongs to."""
+    needs = needed_names(file)
+    if inside and (chain := _chain(needs, name, inside)):
+        return DefinitionCycle(
+            f"these definitions need each other: {' -> '.join(f'`{each}`' for each in [inside, *chain])}",
+            where=where,
+            fix="move what both need into a view of its own",
+        )
+    if name in needs:
+        below = f"move it above `{inside}`" if inside else "move it above this line"
+        return InvalidDefinition(f"`{name}` is defined below the place that needs it", where=where, fix=below)
+    return InvalidDefinition(
+        f"the name `{name}` is not defined",
+        where=where,
+        has=known,
+        fix=did_you_mean(name, known, "define it above, or import it"),
+    )
+
+
+def _chain(needs: dict[str, set[str]], start: str, end: str) -> list[str]:
+    """The way from one name of a file to another that it needs; empty when it needs it not."""
+    ways, seen = [[start]], {start}
+    for way in ways:
+        if way[-1] == end:
+            return way
+        found = sorted(needs.get(way[-1], set()) - seen)
+        seen.update(found)
+        ways += [[*way, each] for each in found]
+    return []
 
 
 def _unknown_attribute(owner: type, name: str, where: str) -> DefinitionError:
@@ -200,5 +257,9 @@ def _unknown_attribute(owner: type, name: str, where: str) -> DefinitionError:
 
 
 def _distinct(errors: list[DefinitionError]) -> list[DefinitionError]:
-    """One error a cause: a file that fails because another failed to import repeats that one's message."""
-    return list({str(error): error for error in errors}.values())
+    """One error a cause: a file that fails because another failed to import repeats that one's message, and each file
+    of a cycle tells it."""
+    told: dict[str, DefinitionError] = {}
+    for error in errors:
+        told.setdefault(error.what if isinstance(error, DefinitionCycle) else str(error), error)
+    return list(told.values())

@@ -5,17 +5,49 @@ from __future__ import annotations
 import ast
 import linecache
 import os
+import re
 import sys
+from types import FrameType
+from typing import Any
 
 
 def place(cls: type, attribute: str | None = None) -> str:
-    """`definitions/flights.py:31, feature `PlaneHistory.delay``: the line of a class, or of one of its attributes."""
+    """`definitions/flights.py:31, `PlaneHistory.delay``: the line of a class, or of one of its attributes."""
     name = f"`{cls.__name__}.{attribute}`" if attribute else f"`{cls.__name__}`"
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    file, line = _written(cls)
     if file is None:
         return name
-    line = _line(file, cls.__qualname__, attribute)
-    return f"{short_path(file)}{f':{line}' if line else ''}, {name}"
+    line = _line(file, cls.__qualname__, attribute) or line
+    return f"{shown_file(file)}{f':{line}' if line else ''}, {name}"
+
+
+def origin(cls: type) -> str:
+    """`definitions/flights.py:31`, or `cell In[3]:5`: where a class is being defined."""
+    file, line = _written(cls)
+    return "" if file is None else f"{shown_file(file)}{f':{line}' if line else ''}"
+
+
+def _written(cls: type) -> tuple[str | None, int | None]:
+    """The file and line of a class: those of the code that makes it right now, for the cells of a notebook are no
+    file of their module."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == cls.__module__:
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return getattr(sys.modules.get(cls.__module__), "__file__", None), None
+
+
+def shown_file(file: str) -> str:
+    """A file as an error names it: the cell of a notebook by its number, a path as short as it can be."""
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    name_cell = getattr(getattr(shell, "compile", None), "format_code_name", lambda _: None)
+    named = name_cell(file)
+    if named is not None:  # such as ("Cell", "In[3]")
+        return " ".join([str(named[0]).lower(), *map(str, named[1:])])
+    if numbered := re.fullmatch(r"<ipython-input-(\d+)-\w+>", file):
+        return f"cell In[{numbered[1]}]"
+    return short_path(file)
 
 
 def short_path(file: str) -> str:
@@ -34,6 +66,20 @@ def attribute_at(file: str, line: int) -> str | None:
                     return f"{node.name}.{names[0]}" if names else node.name
             return node.name
     return None
+
+
+def needed_names(file: str) -> dict[str, set[str]]:
+    """The names that a file defines or imports, each with the names that its definition needs."""
+    found: dict[str, set[str]] = {}
+    for statement in _tree(file).body:
+        names = _names(statement)
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            names = [(alias.asname or alias.name).partition(".")[0] for alias in statement.names]
+        needs = {
+            node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        }
+        found.update(dict.fromkeys(names, needs))
+    return found
 
 
 def repeated_names(file: str) -> list[tuple[str, int, int]]:

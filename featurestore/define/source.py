@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, ClassVar
 
 from featurestore.define.columns import MARKERS, Column, ColumnSpec, EventTime, KnownTime, Order, RowId, declare_columns
-from featurestore.define.data import Csv, Data, Frame, Parquet
-from featurestore.define.places import place
+from featurestore.define.data import Data, Frame
+from featurestore.define.places import origin, place
 from featurestore.errors import InvalidDefinition
 from featurestore.expr.nodes import ColumnRef
 from featurestore.semantics.instants import duration_us
@@ -18,6 +19,7 @@ from featurestore.semantics.zones import offsets
 class SourceSpec:
     """A source as declared. `event_at` is None for a static source; times without a zone are read in `zone`.
 
+    `made` counts upwards, so that of two definitions the newer is known; `where` is the place of this one.
     Units: `delay_us` microseconds from the event to when a row could be known.
     """
 
@@ -30,6 +32,8 @@ class SourceSpec:
     order: str | None
     delay_us: int
     zone: str | None
+    where: str = field(default="", compare=False)
+    made: int = field(default_factory=count().__next__, compare=False)
 
 
 class Source:
@@ -76,19 +80,26 @@ class Source:
                 has=[known_at, f"delay={delay!r}"],
                 fix="keep one",
             )
-        if data is not None and not isinstance(data, (Parquet, Csv, Frame)):
+        if data is not None and not isinstance(data, Data):
             if isinstance(data, (str, bytes, dict, list)):
                 raise InvalidDefinition(
                     f"`data={data!r:.60}` of `{cls.__name__}` is no table",
                     where=place(cls),
-                    has=["Parquet(path)", "Csv(path)", "a pandas, polars or Arrow table"],
+                    has=[
+                        "Parquet(path)",
+                        "Csv(path)",
+                        "Query(sql)",
+                        "DuckDBTable(path, table)",
+                        "a pandas, polars or Arrow table",
+                    ],
                     fix='write `data=Parquet("path/*.parquet")`',
                 )
             data = Frame(data)
         if zone is not None:
             offsets(zone)
+        delay_us = duration_us(delay) if delay else 0
         cls.__spec__ = SourceSpec(
-            cls.__name__, columns, data, event_at, known_at, row_id, order, duration_us(delay) if delay else 0, zone
+            cls.__name__, columns, data, event_at, known_at, row_id, order, delay_us, zone, where=origin(cls)
         )
 
 
@@ -99,7 +110,8 @@ def key_columns(
     if key is None:
         return names
     given = key if isinstance(key, tuple) else (key,)
+    nodes = [getattr(each, "node", None) for each in given]
     return tuple(
-        each.node.name if isinstance(each.node, ColumnRef) and each.node.source == source.__name__ else repr(each)
-        for each in given
+        node.name if isinstance(node, ColumnRef) and node.source == source.__name__ else repr(each)
+        for node, each in zip(nodes, given, strict=True)
     )

@@ -3,68 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Generic, TypeVar, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, ClassVar, get_args
 
 from featurestore.define.columns import Column, refuse_case_twins
 from featurestore.define.entity import EntityUse, KeyPart, Request, key_parts
-from featurestore.define.places import place
-from featurestore.define.source import Source, key_columns
-from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch, UnknownColumn, did_you_mean
+from featurestore.define.feature import Feature
+from featurestore.define.keys import checked_key
+from featurestore.define.places import origin, place
+from featurestore.define.source import Source
+from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch
 from featurestore.expr.fluent import Expr, Group
-from featurestore.expr.nodes import Aggregate, ColumnRef, Default, FeatureRef, Literal, Node, rewrite, walk
-from featurestore.semantics.dtypes import FLOAT64, PYTHON_TYPES, canonical
+from featurestore.expr.nodes import Aggregate, ColumnRef, FeatureRef, Literal, Node, rewrite, walk
+from featurestore.semantics.aggregates import TIMED
+from featurestore.semantics.dtypes import fits_annotation
+from featurestore.semantics.instants import duration_us
 
-T = TypeVar("T")
-
-
-class Feature(Expr[T], Generic[T]):
-    """An expression with what else is to be said of it."""
-
-    __slots__ = ("doc", "drift", "named", "owner", "tags")
-
-    def __init__(
-        self,
-        node: Node,
-        named: str = "",
-        doc: str = "",
-        owner: str = "",
-        tags: tuple[str, ...] = (),
-        drift: float | None = None,
-    ) -> None:
-        super().__init__(node)
-        self.named, self.doc, self.owner, self.tags, self.drift = named, doc, owner, tags, drift
-
-
-def feature(
-    expr: Expr[T],
-    *,
-    name: str = "",
-    default: T | None = None,
-    doc: str = "",
-    owner: str = "",
-    tags: tuple[str, ...] = (),
-    drift: float | None = None,
-) -> Feature[T]:
-    """A feature with a default, a name that is not its attribute's, or a description."""
-    if not isinstance(expr, Expr):
-        raise InvalidDefinition(
-            f"`feature({expr!r:.60})` is given no expression", fix="write `feature(Source.column.mean(over=...))`"
-        )
-    node = expr.node
-    if default is not None:
-        value: Any = float(default) if node.dtype == FLOAT64 and isinstance(default, int) else default
-        if PYTHON_TYPES.get(type(value)) != node.dtype:
-            raise TypeMismatch(
-                f"the default {default!r} is no {node.dtype}",
-                where=f"`{expr!r}`",
-                fix=f"give a default of type {node.dtype}",
-            )
-        held = canonical(value, node.dtype)
-        if held is None:
-            raise InvalidDefinition(f"the default {default!r} is null", where=f"`{expr!r}`", fix="give a number")
-        node = Default(node, held, node.dtype)
-    return Feature(node, name, doc, owner, tuple(tags), drift)
+_COUNT = count().__next__
+"""Of two definitions of one view the newer is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +40,11 @@ class FeatureSpec:
 
 @dataclass(frozen=True, slots=True)
 class ViewSpec:
-    """A view as declared. `key_columns` are the source's columns that hold the values of `key`, in the same order."""
+    """A view as declared. `key_columns` are the source's columns that hold the values of `key`, in the same order.
+
+    `where` is the place of this definition, `made` counts upwards.
+    Units: `refresh_us` microseconds; 1 for a view that is always fresh.
+    """
 
     name: str
     source: type[Source] | None
@@ -90,13 +52,17 @@ class ViewSpec:
     key_columns: tuple[str, ...]
     features: tuple[FeatureSpec, ...]
     doc: str
+    refresh_us: int = 1
+    where: str = field(default="", compare=False)
+    made: int = field(default_factory=_COUNT, compare=False)
 
 
 class FeatureView:
     """Features of one entity from one source, or of a request, or of other views.
 
     Assigned attributes are features: an expression, `feature(...)`, or a group, which gives one feature a window
-    (`delay_7d`). A subclass with another `entity=` is the same state read for another key.
+    (`delay_7d`). A subclass with another `entity=` is the same state read for another key. With `refresh="1h"` every
+    value is as of the last full hour (R3): training sees the staleness that serving has.
     """
 
     __spec__: ClassVar[ViewSpec]
@@ -108,28 +74,35 @@ class FeatureView:
         source: type[Source] | None = None,
         key: Column[Any] | tuple[Column[Any], ...] | None = None,
         request: type[Request] | None = None,
+        refresh: str | None = None,
     ) -> None:
         inherited = next((base.__spec__ for base in cls.__mro__[1:] if hasattr(base, "__spec__")), None)
         parts = key_parts(entity) if entity is not None else ()
         if inherited is not None:
-            cls.__spec__ = _role(cls, inherited, parts, source is None and key is None)
+            cls.__spec__ = _role(cls, inherited, parts, source is None and key is None and refresh is None)
         else:
-            columns = _checked_key(cls, parts, source, key)
+            columns = checked_key(cls, parts, source, key)
             features = _features(cls, source)
-            cls.__spec__ = ViewSpec(cls.__name__, source, parts, columns, features, inspect.cleandoc(cls.__doc__ or ""))
+            doc = inspect.cleandoc(cls.__doc__ or "")
+            cls.__spec__ = ViewSpec(
+                cls.__name__, source, parts, columns, features, doc, _refresh_us(cls, source, refresh), origin(cls)
+            )
+            _check_refresh(cls, cls.__spec__)
         _publish(cls)
 
 
 def _role(cls: type, inherited: ViewSpec, parts: tuple[KeyPart, ...], bare: bool) -> ViewSpec:
     """The same state for another key."""
     own = [
-        name for name, value in cls.__dict__.items() if isinstance(value, (Expr, Group)) and not name.startswith("_")
+        name
+        for name, value in cls.__dict__.items()
+        if isinstance(value, (Expr, Group, dict)) and not name.startswith("_")
     ]
     if own or not bare:
         raise InvalidDefinition(
             f"`{cls.__name__}` is `{inherited.name}` in another role and cannot change it",
             where=place(cls, own[0] if own else None),
-            has=own or ["source=", "key="],
+            has=own or ["source=", "key=", "refresh="],
             fix="give only `entity=`; put other features into a view of their own",
         )
     if [part.column.dtype for part in parts] != [part.column.dtype for part in inherited.key]:
@@ -139,54 +112,35 @@ def _role(cls: type, inherited: ViewSpec, parts: tuple[KeyPart, ...], bare: bool
             has=[f"{part.column.name}: {part.column.dtype}" for part in inherited.key],
             fix="give an entity whose key has the same types",
         )
-    return replace(inherited, name=cls.__name__, key=parts, doc=inspect.cleandoc(cls.__doc__ or "") or inherited.doc)
+    doc = inspect.cleandoc(cls.__doc__ or "") or inherited.doc
+    return replace(inherited, name=cls.__name__, key=parts, doc=doc, where=origin(cls), made=_COUNT())
 
 
-def _checked_key(
-    cls: type,
-    parts: tuple[KeyPart, ...],
-    source: type[Source] | None,
-    key: Column[Any] | tuple[Column[Any], ...] | None,
-) -> tuple[str, ...]:
-    if (source is None) != (not parts):
-        raise InvalidDefinition(
-            f"`{cls.__name__}` has {'an entity but no source' if parts else 'a source but no entity'}",
-            where=place(cls),
-            fix="give both `entity=` and `source=`, or neither",
-        )
+def _refresh_us(cls: type, source: type[Source] | None, refresh: str | None) -> int:
+    if refresh is None:
+        return 1
     if source is None:
-        return ()
-    if not (isinstance(source, type) and issubclass(source, Source)):
         raise InvalidDefinition(
-            f"`source={source!r:.60}` of `{cls.__name__}` is no source", where=place(cls), fix="write the class"
-        )
-    columns = {spec.name: spec for spec in source.__spec__.columns}
-    names = key_columns(source, key, tuple(part.column.name for part in parts))
-    if len(names) != len(parts):
-        raise InvalidDefinition(
-            f"`key=` of `{cls.__name__}` has {len(names)} columns, its entity {len(parts)}",
+            f"`{cls.__name__}` has `refresh={refresh!r}` and no source",
             where=place(cls),
-            has=list(names),
-            fix="name one for each",
+            fix="give `refresh=` to the view that aggregates the source",
         )
-    for name, part in zip(names, parts, strict=True):
-        if name not in columns:
-            raise UnknownColumn(
-                f"`{source.__name__}` has no key column `{name}`",
-                where=place(cls),
-                has=list(columns),
-                fix=did_you_mean(
-                    name, list(columns), f"name the columns that hold the key: `key={source.__name__}.<column>`"
-                ),
-            )
-        if columns[name].dtype != part.column.dtype:
-            raise TypeMismatch(
-                f"`{source.__name__}.{name}` is {columns[name].dtype}, the key "
-                f"`{part.entity}.{part.column.name}` is {part.column.dtype}",
-                where=place(cls),
-                fix='give both one type: 1 and "1" are two keys',
-            )
-    return names
+    return duration_us(refresh)
+
+
+def _check_refresh(cls: type, spec: ViewSpec) -> None:
+    """Values of one instant are not mixed with values of another inside a refreshed view."""
+    if spec.refresh_us == 1:
+        return
+    for feature in spec.features:
+        for node in walk(feature.node):
+            if isinstance(node, FeatureRef) and node.target.refresh_us != spec.refresh_us:
+                raise InvalidDefinition(
+                    f"`{cls.__name__}.{feature.name}` is refreshed at other instants than `{node.view}.{node.name}`, "
+                    "which it reads",
+                    where=place(cls, feature.attribute),
+                    fix=f"give `{node.view}` the same `refresh=`, or write the feature in a view without one",
+                )
 
 
 def _features(cls: type, source: type[Source] | None) -> tuple[FeatureSpec, ...]:
@@ -215,18 +169,15 @@ def _features(cls: type, source: type[Source] | None) -> tuple[FeatureSpec, ...]
 
 
 def _named(cls: type, attribute: str, value: object) -> list[tuple[str, Expr[Any]]]:
-    if isinstance(value, Group):
-        return [(f"{attribute}_{label}", member) for label, member in value.members.items()]
+    if isinstance(value, (Group, dict)) and value:
+        return _members(cls, attribute, value.members if isinstance(value, Group) else value)
     if isinstance(value, Expr):
-        name = value.named if isinstance(value, Feature) and value.named else attribute
-        if not name.isidentifier():
-            raise InvalidDefinition(
-                f"{name!r} is no name for a feature", where=place(cls, attribute), fix="write snake_case"
-            )
+        name = _checked_name(cls, attribute, value, attribute)
         annotation = get_args(inspect.get_annotations(cls, eval_str=True).get(attribute))
-        if annotation and annotation[0] in PYTHON_TYPES and PYTHON_TYPES[annotation[0]] != value.node.dtype:
+        told = getattr(annotation[0], "__name__", annotation[0]) if annotation else ""
+        if annotation and not fits_annotation(annotation[0], value.node.dtype):
             raise TypeMismatch(
-                f"`{cls.__name__}.{attribute}` is annotated {annotation[0].__name__} and is {value.node.dtype}",
+                f"`{cls.__name__}.{attribute}` is annotated {told} and is {value.node.dtype}",
                 where=place(cls, attribute),
                 fix="change the annotation, or the expression",
             )
@@ -243,6 +194,29 @@ def _named(cls: type, attribute: str, value: object) -> list[tuple[str, Expr[Any
     )
 
 
+def _members(cls: type, attribute: str, members: Mapping[Any, Any]) -> list[tuple[str, Expr[Any]]]:
+    """The features of a group: the attribute's name and the member's label, `delay_7d`."""
+    for label, member in members.items():
+        if not isinstance(member, Expr):
+            raise InvalidDefinition(
+                f"`{cls.__name__}.{attribute}[{label!r}]` is a {type(member).__name__}, not a feature",
+                where=place(cls, attribute),
+                fix="give every label an expression, or `feature(...)`",
+            )
+    return [
+        (_checked_name(cls, attribute, member, f"{attribute}_{label}"), member) for label, member in members.items()
+    ]
+
+
+def _checked_name(cls: type, attribute: str, written: Expr[Any], otherwise: str) -> str:
+    name = written.named if isinstance(written, Feature) and written.named else otherwise
+    if not name.isidentifier():
+        raise InvalidDefinition(
+            f"{name!r} is no name for a feature", where=place(cls, attribute), fix="write snake_case"
+        )
+    return name
+
+
 def _bound(node: Node, source: type[Source] | None) -> Node:
     if isinstance(node, Aggregate) and not node.source and source is not None:
         return replace(node, source=source.__name__)
@@ -255,6 +229,7 @@ def _check_feature(cls: type, attribute: str, node: Node, source: type[Source] |
             f"`{cls.__name__}.{attribute}` is a constant", where=place(cls, attribute), fix="write an expression"
         )
     own = source.__name__ if source else ""
+    declared = {spec.name: spec.dtype for spec in source.__spec__.columns} if source else {}
     inside = {below for each in walk(node) if isinstance(each, Aggregate) for below in walk(each)}
     for each in walk(node):
         if isinstance(each, ColumnRef) and each not in inside:
@@ -262,6 +237,13 @@ def _check_feature(cls: type, attribute: str, node: Node, source: type[Source] |
                 f"`{each.source}.{each.name}` is a column of rows, not a value",
                 where=place(cls, attribute),
                 fix=f"say which rows: `{each.source}.{each.name}.last()`, `.mean(over=...)`",
+            )
+        if isinstance(each, ColumnRef) and each.source == own and declared.get(each.name) != each.dtype:
+            raise InvalidDefinition(
+                f"`{own}.{each.name}` was {each.dtype} when this expression was written, and `{own}` has changed since",
+                where=place(cls, attribute),
+                has=[f"{name}: {dtype}" for name, dtype in declared.items()],
+                fix="write the expression again: in a notebook, run its cell again",
             )
         if isinstance(each, Aggregate) and each.source != own:
             raise InvalidDefinition(
@@ -281,24 +263,32 @@ def _check_feature(cls: type, attribute: str, node: Node, source: type[Source] |
                 where=place(cls, attribute),
                 fix="take `over=` away",
             )
+        if (
+            isinstance(each, Aggregate)
+            and source is not None
+            and source.__spec__.event_at is None
+            and each.function in TIMED
+        ):
+            raise InvalidDefinition(
+                f"`{cls.__name__}.{attribute}` asks when rows of `{own}` happened, and it has no time",
+                where=place(cls, attribute),
+                fix="give the source an `EventTime`, or use `rows()`",
+            )
 
 
 def _publish(cls: type[FeatureView]) -> None:
     """Put a reference to each feature where its expression was, so that other views and feature sets can name it."""
-    groups: dict[str, dict[str, Expr[Any]]] = {}
+    found: dict[str, list[Expr[Any]]] = {}
     for spec in cls.__spec__.features:
-        reference: Feature[Any] = Feature(
-            FeatureRef(cls.__name__, spec.name, spec.node.dtype, cls.__spec__),
-            spec.name,
-            spec.doc,
-            spec.owner,
-            spec.tags,
-            spec.drift,
+        node = FeatureRef(cls.__name__, spec.name, spec.node.dtype, cls.__spec__)
+        found.setdefault(spec.attribute, []).append(
+            Feature(node, spec.name, spec.doc, spec.owner, spec.tags, spec.drift)
         )
-        label = spec.name.removeprefix(f"{spec.attribute}_")
-        if spec.name.startswith(f"{spec.attribute}_") and not isinstance(getattr(cls, spec.attribute), Feature):
-            groups.setdefault(spec.attribute, {})[label] = reference
+    for attribute, references in found.items():
+        written = getattr(cls, attribute)
+        if isinstance(written, Group):
+            setattr(cls, attribute, Group(dict(zip(written.members, references, strict=True))))
+        elif isinstance(written, dict):
+            setattr(cls, attribute, dict(zip(written, references, strict=True)))
         else:
-            setattr(cls, spec.attribute, reference)
-    for attribute, members in groups.items():
-        setattr(cls, attribute, Group(members))
+            setattr(cls, attribute, references[0])

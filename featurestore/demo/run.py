@@ -81,7 +81,7 @@ def run(root: Path, *, environment: str | None = None) -> None:
             screen.step("the API, and flights of the last days over HTTP beside their training rows"),
             _serving(root, environment, folder / "serve.log") as address,
         ):
-            _compare(address, plan, _last_flights(built.table), screen)
+            _compare(address, plan, built.version, _last_flights(built.table), screen)
         with screen.step("both roads on one history, bit by bit"):
             parity = verify(
                 plan, store.history, store.online.writer, cells=CELLS, most_rows=ROWS, progress=screen.progress
@@ -145,7 +145,12 @@ def _serving(root: Path, environment: str | None, log: Path) -> Iterator[str]:
         address = next((word.rstrip(",") for word in line.split() if word.startswith("http")), None)
         if address is None:
             tail = log.read_text(errors="replace").strip().splitlines()[-4:]
-            raise StoreUnavailable("the service did not start", where=str(log), has=" | ".join(tail) or "nothing")
+            raise StoreUnavailable(
+                "the service did not start",
+                where=str(log),
+                has=" | ".join(tail) or "nothing",
+                fix="mend what it says, and start the demo again",
+            )
         _ask(f"{address}/readyz")
         yield address
     finally:
@@ -166,7 +171,9 @@ def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
             return json.loads(reply.read())
     except urllib.error.HTTPError as error:
         problem = error.read().decode(errors="replace")
-        raise StoreUnavailable(f"the service answers {error.code}", where=url, has=problem[:500]) from None
+        raise StoreUnavailable(
+            f"the service answers {error.code}", where=url, has=problem[:500], fix="mend what it says"
+        ) from None
 
 
 def _last_flights(train: pa.Table) -> list[dict[str, Any]]:
@@ -178,7 +185,7 @@ def _last_flights(train: pa.Table) -> list[dict[str, Any]]:
     return rows
 
 
-def _compare(address: str, plan: Plan, rows: list[dict[str, Any]], screen: _Screen) -> None:
+def _compare(address: str, plan: Plan, version: str, rows: list[dict[str, Any]], screen: _Screen) -> None:
     """Look each row's question up as of the row's instant, and hold the vector against the row."""
     for place, row in enumerate(rows):
         inputs = {given.name: _in_json(row[given.name], given.dtype) for given in plan.inputs}
@@ -195,11 +202,11 @@ def _compare(address: str, plan: Plan, rows: list[dict[str, Any]], screen: _Scre
             for output, there, here in zip(plan.outputs, served, trained, strict=True)
             if json.dumps(there) != json.dumps(here)
         ]
-        if differing or reply["version"] != plan.version:
+        if differing or reply["version"] != version:
             raise ParityError(
                 "a served vector differs from its training row",
                 where=flight,
-                has=differing or f"version {reply['version']}, not {plan.version}",
+                has=differing or f"version {reply['version']}, not {version}",
                 fix=f"run `featurestore verify {FEATURE_SET}`",
             )
         screen.say(f"{flight}: {len(served)} values, equal to the training row bit by bit")

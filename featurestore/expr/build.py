@@ -6,10 +6,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from featurestore.errors import InvalidDefinition, TypeMismatch
-from featurestore.expr.nodes import Aggregate, Call, ColumnRef, FeatureRef, Literal, Node, RequestRef, walk
+from featurestore.expr.nodes import (
+    Aggregate,
+    AsOf,
+    Call,
+    ColumnRef,
+    FeatureRef,
+    Literal,
+    Node,
+    PythonCall,
+    RequestRef,
+    walk,
+)
 from featurestore.expr.printing import text_of
+from featurestore.semantics import decimals
 from featurestore.semantics.aggregates import AGGREGATES, aggregate_row
-from featurestore.semantics.dtypes import BOOL, FLOAT64, INT64, canonical, dtype_of
+from featurestore.semantics.dtypes import BOOL, FLOAT64, INT64, KEYS, DType, canonical, decimal_of, dtype_of, map_of
+from featurestore.semantics.folding.categories import GROUPED
 from featurestore.semantics.scalars import SCALAR_ROWS, scalar_row
 from featurestore.semantics.windows import Span
 
@@ -20,18 +33,19 @@ def literal(value: object) -> Literal:
     if dtype is None:
         raise TypeMismatch(
             f"{value!r:.60} cannot stand in an expression",
-            has=["bool", "int", "float", "str", "datetime", "date"],
+            has=["bool", "int", "float", "str", "datetime", "date", "Decimal", "Vector"],
             fix="write a constant of one of these types",
         )
     return Literal(canonical(value, dtype), dtype)
 
 
 def call(name: str, *arguments: Node, parameter: str = "") -> Call:
-    """A function call; int64 beside float64 is cast to float64 where the function wants one type.
+    """A function call; int64 beside float64 is cast to float64 where the function wants one type, and a constant
+    beside a decimal is written with as many decimal places.
 
     Raises: TypeMismatch  when no row of the table takes these types.
     """
-    for given in (arguments, _widened(arguments)):
+    for given in (_rescaled(arguments), arguments, _widened(arguments)):
         found = scalar_row(name, tuple(argument.dtype for argument in given))
         if found:
             return Call(name, given, found[1], parameter)
@@ -42,24 +56,41 @@ def call(name: str, *arguments: Node, parameter: str = "") -> Call:
         f"`{shown}` does not take {types}",
         where=f"the expression {_joined(shown, arguments, bool(rows[0].symbol))}",
         has=[f"{text_of(argument)}: {argument.dtype}" for argument in arguments],
-        fix="give it values of one type that it takes; cast with `.to_int()` or `.to_float()`",
+        fix="give it values of one type that it takes; cast with `.to_int()` or `.to_float()`"
+        + (_OF_ONE_SCALE if any(argument.dtype.kind == "decimal" for argument in arguments) else ""),
     )
 
 
-def aggregate(name: str, of: Node | None, where: Node | None, span: Span, n: int = 0) -> Aggregate:
+_OF_ONE_SCALE = '; decimals must have equally many decimal places, and constants beside them are `Decimal("1.50")`'
+
+
+def aggregate(
+    name: str,
+    of: Node | None,
+    where: Node | None,
+    span: Span,
+    n: int = 0,
+    parameter: str = "",
+    by: Node | None = None,
+) -> Aggregate:
     """An aggregate over a source's rows.
 
     Raises: TypeMismatch       when the aggregate does not take the input's type, or `where` is no condition.
             InvalidDefinition  when aggregates nest, or input and condition come from two sources.
     """
-    inputs = [node for node in (of, where) if node is not None]
+    inputs = [node for node in (of, where, by) if node is not None]
     for node in (each for top in inputs for each in walk(top)):
         if isinstance(node, (Aggregate, FeatureRef)):
             raise InvalidDefinition(
                 f"`{name}` is given `{text_of(node)}`, which is an aggregate already",
                 fix="aggregate a column of the source; combine aggregates in an expression",
             )
-        if isinstance(node, RequestRef):
+        if isinstance(node, PythonCall):
+            raise InvalidDefinition(
+                f"`{name}` is given `{text_of(node)}`, and a row function cannot stand below an aggregate",
+                fix="call it with what was aggregated, or write the expression with operators and methods",
+            )
+        if isinstance(node, (RequestRef, AsOf)):
             raise InvalidDefinition(
                 f"`{name}` is given `{text_of(node)}`, which is known only when the question comes",
                 fix="use the request in an expression over aggregates",
@@ -67,7 +98,7 @@ def aggregate(name: str, of: Node | None, where: Node | None, span: Span, n: int
     sources = sorted({node.source for top in inputs for node in walk(top) if isinstance(node, ColumnRef)})
     if len(sources) > 1:
         raise InvalidDefinition(
-            f"`{name}` reads columns of two sources", has=sources, fix="take input and `where=` from one source"
+            f"`{name}` reads columns of two sources", has=sources, fix="take input, `where=` and `by=` from one source"
         )
     if of is not None and not sources:
         raise InvalidDefinition(f"`{name}` reads no column of a source", has=text_of(of), fix="aggregate a column")
@@ -87,21 +118,61 @@ def aggregate(name: str, of: Node | None, where: Node | None, span: Span, n: int
             has=takes,
             fix=f"aggregate a column of type {' or '.join(takes[:2])}, or use `count` or `last`",
         )
-    result = row.gives(of.dtype) if of is not None else INT64
-    return Aggregate(name, of, where, span, result, sources[0] if sources else "", n)
+    result = row.gives(of.dtype if of is not None else INT64)
+    if by is not None:
+        result = grouped_type(name, by, result)
+    return Aggregate(name, of, where, span, result, sources[0] if sources else "", n, parameter, by)
 
 
-def conjunction(left: Node | None, right: Node) -> Node:
-    """Both conditions, where the first may be absent."""
-    return right if left is None else call("and", left, right)
+def grouped_type(name: str, by: Node, result: DType) -> DType:
+    """The type of an aggregate with `by=`. Raises: InvalidDefinition, TypeMismatch."""
+    if name not in GROUPED:
+        raise InvalidDefinition(f"`{name}` takes no `by=`", has=list(GROUPED), fix="use one of these")
+    if not any(isinstance(node, ColumnRef) for node in walk(by)):
+        raise InvalidDefinition(f"`by=` of `{name}` reads no column of a source", has=text_of(by), fix="name a column")
+    if by.dtype not in KEYS:
+        raise TypeMismatch(
+            f"`by=` of `{name}` takes categories, not {by.dtype}",
+            has=text_of(by),
+            fix=f"group by a {', '.join(map(str, KEYS))}",
+        )
+    return map_of(by.dtype, result)
 
 
 def _widened(arguments: Sequence[Node]) -> tuple[Node, ...]:
     """The arguments with every int64 as float64, which division and roots want whatever comes in."""
-    return tuple(_as_float(argument) for argument in arguments)
+    return tuple(as_float(argument) for argument in arguments)
 
 
-def _as_float(node: Node) -> Node:
+def _rescaled(arguments: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The arguments with every decimal or whole constant as a decimal like those it stands beside, where that is
+    exact."""
+    found = [(each, held) for each in arguments if (held := _decimal_in(each.dtype)) is not None]
+    if not found:
+        return arguments
+    # what is computed says how many places there are; of constants alone, the one that has most
+    _, like = max(found, key=lambda pair: (not isinstance(pair[0], Literal), pair[1].scale))
+    return tuple(_as_decimal(each, like) if isinstance(each, Literal) else each for each in arguments)
+
+
+def _decimal_in(dtype: DType) -> DType | None:
+    held = dtype.item or dtype
+    return held if held.kind == "decimal" else None
+
+
+def _as_decimal(node: Literal, like: DType) -> Node:
+    if node.dtype.kind not in ("decimal", "int64"):
+        return node
+    exact = decimals.scaled(node.value, node.dtype.scale)
+    for precision in (like.precision, decimals.DIGITS):
+        unscaled = decimals.unscaled(exact, precision, like.scale)
+        if unscaled is not None:
+            return Literal(unscaled, decimal_of(precision, like.scale))
+    return node
+
+
+def as_float(node: Node) -> Node:
+    """An int64 as a float64; anything else as it is."""
     if node.dtype != INT64:
         return node
     if isinstance(node, Literal) and abs(node.value) <= 2**53:

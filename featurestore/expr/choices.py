@@ -1,7 +1,8 @@
-"""Choices between values: `when(test).then(a).otherwise(b)` and `coalesce`."""
+"""Functions of several values: `when(test).then(a).otherwise(b)`, `coalesce`, `least`, `greatest`, `concat`."""
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 from featurestore.errors import InvalidDefinition
@@ -50,3 +51,22 @@ def when(test: Expr[bool]) -> When:
 def coalesce(*values: Operand) -> Expr[Any]:
     """The first value that is not null."""
     return Expr(call("coalesce", *(node_of(value) for value in values)))
+
+
+def least(first: Operand, second: Operand, *others: Operand) -> Expr[Any]:
+    """The least of several values of one type; null where one of them is."""
+    return _folded("least", first, second, *others)
+
+
+def greatest(first: Operand, second: Operand, *others: Operand) -> Expr[Any]:
+    """The greatest of several values of one type; null where one of them is."""
+    return _folded("greatest", first, second, *others)
+
+
+def concat(first: Operand, second: Operand, *others: Operand) -> Expr[str]:
+    """Texts one after the other; null where one of them is."""
+    return _folded("add", first, second, *others)
+
+
+def _folded(name: str, *values: Operand) -> Expr[Any]:
+    return Expr(reduce(lambda left, right: call(name, left, right), (node_of(value) for value in values)))

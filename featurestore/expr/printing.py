@@ -2,44 +2,189 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import assert_never
 
-from featurestore.expr.nodes import Aggregate, Call, ColumnRef, Default, FeatureRef, Literal, Node, RequestRef
-from featurestore.semantics.dtypes import python_value
-from featurestore.semantics.scalars import SCALAR_ROWS
+from featurestore.expr.nodes import (
+    Aggregate,
+    AsOf,
+    Call,
+    ColumnRef,
+    Default,
+    FeatureRef,
+    Literal,
+    Node,
+    PythonCall,
+    RequestRef,
+)
+from featurestore.semantics.aggregates import DECAYED
+from featurestore.semantics.dtypes import DATE, INT64, TIMESTAMP, python_value
+from featurestore.semantics.instants import duration_text
+from featurestore.semantics.scalars import SCALAR_ROWS, scalar_row
+from featurestore.semantics.windows import Span
 
 SYMBOLS = {row.name: row.symbol for row in SCALAR_ROWS if row.symbol}
+WRITTEN = {row.name: row.written for row in SCALAR_ROWS if row.written}
+# what is written as one method of an instant or a date, and the steps that it takes
+_PARTS = {
+    "hour_of": "hour",
+    "minute_of": "minute",
+    "second_of": "second",
+    "weekday_of": "weekday",
+    "day_of": "day",
+    "day_of_year_of": "day_of_year",
+    "month_of": "month",
+    "year_of": "year",
+    "date_of": "date",
+    "instant_of": "midnight",
+}
+_STEPS = ("local", "time_of_day", "day_number", "epoch_days", "local_midnight")
 
 
 def text_of(node: Node) -> str:
     """The expression in the words of the language, on one line."""
     match node:
+        case Literal() if node.dtype.kind == "vector":
+            return f"Vector({list(node.value)!r})"
         case Literal():
-            return repr(python_value(node.value, node.dtype))
+            return _constant(node)
         case ColumnRef():
             return f"{node.source}.{node.name}"
         case RequestRef():
             return f"{node.request}.{node.name}"
+        case AsOf():
+            return "as_of()"
         case FeatureRef():
             return f"{node.view}.{node.name}"
-        case Call(function="to_float", arguments=(inner,)):
-            return text_of(inner)
-        case Call(function="not" | "neg", arguments=(inner,)):
-            return f"{SYMBOLS[node.function]}{text_of(inner)}"
-        case Call() if node.function in SYMBOLS:
-            left, right = (text_of(argument) for argument in node.arguments)
-            return f"({left} {SYMBOLS[node.function]} {right})"
         case Call():
-            parameter = [repr(node.parameter)] if node.parameter else []
-            first, *rest = (text_of(argument) for argument in node.arguments)
-            return f"{first}.{node.function}({', '.join([*rest, *parameter])})"
+            return _call(node)
+        case PythonCall():
+            listed = ", ".join(text_of(_unwidened(argument)) for argument in node.arguments)
+            return f"{node.function.python.__name__}({listed})"
         case Aggregate():
-            options = [str(node.n)] if node.n else []
-            options += [f'over="{node.span.label}"'] if node.span.length_us is not None else []
+            options = [shown] if (shown := _parameter(node)) else []
+            shown_span = node.span.length_us is not None and node.function not in DECAYED
+            options += [f"over={_over(node.span)}"] if shown_span else []
             options += [f"where={text_of(node.where)}"] if node.where else []
-            prefix = f"{text_of(node.input)}." if node.input else ""
+            options += [f"by={text_of(node.by)}"] if node.by else []
+            prefix = f"{_receiver(node.input)}." if node.input else ""
             return f"{prefix}{node.function}({', '.join(options)})"
         case Default():
             return f"feature({text_of(node.input)}, default={python_value(node.value, node.dtype)!r})"
         case _:
             assert_never(node)
+
+
+def _call(node: Call) -> str:
+    arguments = [_unwidened(each) for each in node.arguments] if _widens(node) else list(node.arguments)
+    first, *rest = arguments
+    if node.function in _PARTS and (chain := _chain(node)) is not None:
+        return chain
+    if node.function in ("plus", "floor") and rest and (stepped := _stepped(node)) is not None:
+        return stepped
+    if node.function == "least" and (clipped := _clipped(node)) is not None:
+        return clipped
+    if node.function == "when":
+        return _choice(arguments)
+    texts = [text_of(each) for each in arguments]
+    if node.function in WRITTEN:
+        written = WRITTEN[node.function]
+        head = _receiver(first) if written.startswith("{0}.") else texts[0]
+        return written.format(head, *texts[1:], all=", ".join(texts), rest=", ".join(texts[1:]))
+    if node.function in SYMBOLS and len(texts) == 1:
+        return f"{SYMBOLS[node.function]}{texts[0]}"
+    if node.function in SYMBOLS:
+        # of all operators only `**` binds tighter than a sign before it
+        left = _receiver(first) if node.function == "power" else texts[0]
+        return f"({left} {SYMBOLS[node.function]} {texts[1]})"
+    parameter = [repr(node.parameter)] if node.parameter else []
+    return f"{_receiver(first)}.{node.function}({', '.join([*texts[1:], *parameter])})"
+
+
+def _constant(node: Literal) -> str:
+    if node.dtype.kind == "vector" and node.value is not None:
+        return f"Vector({list(node.value)!r})"
+    value = python_value(node.value, node.dtype)
+    if node.dtype in (TIMESTAMP, DATE):
+        return repr(value).replace("datetime.timezone.utc", "UTC").removeprefix("datetime.")
+    return repr(value)
+
+
+def _receiver(node: Node) -> str:
+    """What a method is called on: a sign before it would be read as one before the call."""
+    text = text_of(node)
+    return f"({text})" if text.startswith(("-", "~")) else text
+
+
+def _widens(node: Call) -> bool:
+    """Whether the language itself makes floats of this call's ints, so that an author need not."""
+    inner = tuple(_unwidened(argument).dtype for argument in node.arguments)
+    kept = any(argument.dtype == INT64 for argument in node.arguments)
+    return INT64 in inner and not kept and scalar_row(node.function, inner) is None
+
+
+def _unwidened(node: Node) -> Node:
+    match node:
+        case Call(function="to_float", arguments=(inner,)) if inner.dtype == INT64:
+            return inner
+    return node
+
+
+def _chain(node: Call) -> str | None:
+    """`moment.hour('Europe/Paris')` for the steps that it takes; None for steps that no author can write."""
+    inner, zone = node.arguments[0], node.parameter
+    while isinstance(inner, Call) and inner.function in _STEPS:
+        zone = inner.parameter or zone
+        inner = inner.arguments[0]
+    if inner.dtype not in (TIMESTAMP, DATE):
+        return None
+    return f"{_receiver(inner)}.{_PARTS[node.function]}({repr(zone) if zone not in ('', 'UTC') else ''})"
+
+
+def _stepped(node: Call) -> str | None:
+    """`moment.plus('1d')`, `moment.floor('1h')` for constants."""
+    first, length = node.arguments
+    if not isinstance(length, Literal) or not length.value:
+        return None
+    length_us = abs(length.value) * (86_400_000_000 if first.dtype == DATE else 1)
+    method = node.function if length.value > 0 else "minus"
+    return f"{_receiver(first)}.{method}({duration_text(length_us)!r})"
+
+
+def _clipped(node: Call) -> str | None:
+    match node:
+        case Call(
+            arguments=(Call(function="greatest", arguments=(first, Literal() as low)) as inner, Literal() as high)
+        ) if not isinstance(first, Literal):
+            first = _unwidened(first) if _widens(inner) else first
+            return f"{_receiver(first)}.clip({text_of(low)}, {text_of(high)})"
+    return None
+
+
+def _choice(arguments: list[Node]) -> str:
+    text, otherwise = "", arguments
+    while True:
+        test, then, other = otherwise
+        text += f"{'.' if text else ''}when({text_of(test)}).then({text_of(then)})"
+        if not (isinstance(other, Call) and other.function == "when"):
+            return f"{text}.otherwise({text_of(other)})"
+        otherwise = list(other.arguments)
+
+
+def _parameter(node: Aggregate) -> str:
+    """What an author writes before `over=`, or in its place."""
+    if node.function in DECAYED:
+        return f'halflife="{duration_text(node.n)}"'
+    if "/" not in node.parameter:
+        return node.parameter or (str(node.n) if node.n else "")
+    exact = Fraction(node.parameter)
+    short = str(float(exact))
+    return short if Fraction(short) == exact else repr(node.parameter)
+
+
+def _over(span: Span) -> str:
+    assert span.length_us is not None, "all history has no `over=`"
+    length = f'"{duration_text(span.length_us)}"'
+    step = f', step="{duration_text(span.step_us)}"' if span.step_us > 1 else ""
+    offset = f', offset="{duration_text(span.offset_us)}"' if span.offset_us else ""
+    return f"Window({length}{step}{offset})" if step or offset else length

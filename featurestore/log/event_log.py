@@ -298,7 +298,8 @@ class EventLog:
 def _check(source: str) -> None:
     if not source.isidentifier():
         raise InvalidValue(
-            f"{source!r} cannot name a source in the event log",
+            f"{source!r} cannot name a source",
+            where="the event log",
             fix="use letters, digits and underscores, not beginning with a digit",
         )
 

@@ -3,16 +3,21 @@ is refused."""
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 
 from featurestore.errors import NaiveTime
 from featurestore.offline.connection import literal, local_offset_macro
-from featurestore.semantics.dtypes import DType
+from featurestore.offline.expressions import sql_type
+from featurestore.plan.outcomes import SKIPPED
+from featurestore.semantics import decimals
+from featurestore.semantics.dtypes import FLOAT64, DType
+from featurestore.semantics.texts import BOOL_TEXT, DATE_TEXT, LOCAL_TEXT, NUMBER_TEXT, WHOLE_TEXT, ZONED_TEXT
 
 EXACT_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 WIDE_INTEGERS = ("UBIGINT", "HUGEINT", "UHUGEINT")
 NAIVE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
-_ZONED_TEXT = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
 def held(name: str) -> str:
@@ -27,17 +32,19 @@ def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = No
     """
     match dtype.kind:
         case "bool":
-            return {"BOOLEAN": name, "VARCHAR": f"TRY_CAST({name} AS BOOLEAN)"}.get(stored)
+            return {"BOOLEAN": name, "VARCHAR": _parsed(name, BOOL_TEXT, "BOOLEAN")}.get(stored)
         case "int64":
             if stored == "VARCHAR":
-                return f"CASE WHEN regexp_full_match({name}, '[+-]?\\d+') THEN TRY_CAST({name} AS BIGINT) END"
+                return _parsed(name, WHOLE_TEXT, "BIGINT")
             return f"TRY_CAST({name} AS BIGINT)" if stored in (*EXACT_INTEGERS, *WIDE_INTEGERS) else None
         case "float64":
             if stored in EXACT_INTEGERS:
                 return (
                     f"CASE WHEN {name} BETWEEN -9007199254740992 AND 9007199254740992 THEN CAST({name} AS DOUBLE) END"
                 )
-            return f"fs_finite(TRY_CAST({name} AS DOUBLE))" if stored in ("FLOAT", "DOUBLE", "VARCHAR") else None
+            if stored == "VARCHAR":
+                return f"fs_finite({_parsed(name, NUMBER_TEXT, 'DOUBLE')})"
+            return f"fs_finite(CAST({name} AS DOUBLE))" if stored in ("FLOAT", "DOUBLE") else None
         case "string":
             return f"CAST({name} AS VARCHAR)" if stored in ("VARCHAR", "UUID") or stored.startswith("ENUM") else None
         case "timestamp":
@@ -45,9 +52,75 @@ def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = No
         case "date":
             days = "CAST({} - DATE '1970-01-01' AS INTEGER)"
             finite = f"CASE WHEN isfinite({{0}}) THEN {days.format('{0}')} END"
-            return {"DATE": finite.format(name), "VARCHAR": finite.format(f"TRY_CAST({name} AS DATE)")}.get(stored)
-        case "list":
+            return {"DATE": finite.format(name), "VARCHAR": days.format(_parsed(name, DATE_TEXT, "DATE"))}.get(stored)
+        case "decimal":
+            return _decimal(name, stored, dtype)
+        case "list" | "vector":
+            return _items(name, stored, dtype, zone)
+        case "map":
             return None
+
+
+def item_of(stored: str) -> str:
+    """The DuckDB type of what a column holds: of its items, if it holds lists."""
+    return re.sub(r"\[[0-9]*\]$", "", stored)
+
+
+def _decimal(name: str, stored: str, dtype: DType) -> str | None:
+    if stored == "VARCHAR":
+        return decimals.sql_parsed(name, dtype.precision, dtype.scale)
+    if stored in (*EXACT_INTEGERS, *WIDE_INTEGERS):
+        name, stored = f"TRY_CAST({name} AS DECIMAL(38,0))", "DECIMAL(38,0)"
+    digits = re.fullmatch(r"DECIMAL\(([0-9]+),([0-9]+)\)", stored)
+    return (
+        decimals.sql_unscaled(name, dtype.precision, dtype.scale, (int(digits[1]), int(digits[2]))) if digits else None
+    )
+
+
+def _items(name: str, stored: str, dtype: DType, zone: str | None) -> str | None:
+    """A list is held only if all its items are, and a vector only if none of them is null."""
+    inner, item = item_of(stored), dtype.item or FLOAT64
+    if inner == stored:
+        return None
+    if inner.strip('"') == "NULL":  # lists without any item have no type of their own
+        text: str | None = f"CAST(NULL AS {sql_type(item)})"
+    else:
+        text = canonical_column("e", inner, item, zone) if inner != "VARCHAR" or item.kind == "string" else None
+    if text is None:
+        return None
+    found = f"list_transform({name}, lambda e: {text})"
+    if dtype.kind == "vector":
+        whole = f"len(v) = {dtype.length} AND len(list_filter(v, lambda x: x IS NULL)) = 0"
+        return f"list_transform([{found}], lambda v: CASE WHEN {whole} THEN v END)[1]"
+    if inner in ("FLOAT", "DOUBLE", "BOOLEAN", "VARCHAR"):  # whatever these hold is held, NaN as null
+        return found
+    return f"CASE WHEN len(list_filter({name}, lambda e: e IS NOT NULL AND ({text}) IS NULL)) = 0 THEN {found} END"
+
+
+def stood(name: str) -> str:
+    """The name of the column that says what stood where a column of a source is null: a code of `plan.outcomes`."""
+    return f"s.{name}"
+
+
+def stood_there(name: str, stored: str, dtype: DType, zone: str | None = None) -> str | None:
+    """Text for what stood in a column of DuckDB type `stored`, should it be null: nothing, or what its type does not
+    hold; None where every value fits."""
+    always = {
+        "bool": ("BOOLEAN",),
+        "int64": EXACT_INTEGERS,
+        "float64": ("FLOAT", "DOUBLE", "TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"),
+        "string": (stored,),
+    }
+    if stored in always.get(dtype.kind, ()):
+        return None
+    misfit = f"{name} IS NOT NULL"
+    if dtype.kind == "float64" and stored == "VARCHAR":  # NaN and infinity are null and not bad (R7)
+        misfit = f"coalesce(NOT {_fits(name, NUMBER_TEXT)}, FALSE)"
+    found = f"CAST({misfit} AS TINYINT)"
+    if dtype.kind == "timestamp" and zone is not None and stored in (*NAIVE, "VARCHAR"):
+        local = _local_of_text(name) if stored == "VARCHAR" else _local_of_time(name, stored)
+        return f"CASE WHEN {local} IS NOT NULL THEN CAST({SKIPPED} AS TINYINT) ELSE {found} END"
+    return found
 
 
 def check_zones(
@@ -58,9 +131,7 @@ def check_zones(
         example = stored
     elif stored == "VARCHAR":
         name = '"' + column.replace('"', '""') + '"'
-        found = connection.execute(
-            f"SELECT {name} FROM {relation} WHERE NOT regexp_matches({name}, {literal(_ZONED_TEXT)}) LIMIT 1"
-        ).fetchall()
+        found = connection.execute(f"SELECT {name} FROM {relation} WHERE {_fits(name, LOCAL_TEXT)} LIMIT 1").fetchall()
         if not found:
             return
         example = repr(found[0][0])
@@ -80,18 +151,33 @@ def _instant(name: str, stored: str, zone: str | None) -> str | None:
     if stored == "TIMESTAMP WITH TIME ZONE":
         return f"CASE WHEN isfinite({name}) THEN epoch_us({name}) END"
     if stored == "VARCHAR":
-        zoned = f"epoch_us(TRY_CAST({name} AS TIMESTAMPTZ))"
+        zoned = f"epoch_us({_parsed(name, ZONED_TEXT, 'TIMESTAMPTZ')})"
         if zone is None:
             return zoned
-        local = _from_local(f"epoch_us(TRY_CAST({name} AS TIMESTAMP))", zone)
-        return f"CASE WHEN regexp_matches({name}, {literal(_ZONED_TEXT)}) THEN {zoned} ELSE {local} END"
+        return f"coalesce({zoned}, {_from_local(_local_of_text(name), zone)})"
     if stored not in NAIVE:
         return None
-    if stored == "TIMESTAMP_NS":  # has no infinity
-        local = f"fs_floor_div(epoch_ns({name}), 1000)"
-    else:
-        local = f"CASE WHEN isfinite({name}) THEN epoch_us(CAST({name} AS TIMESTAMP)) END"
+    local = _local_of_time(name, stored)
     return _from_local(local, zone) if zone else local
+
+
+def _local_of_time(name: str, stored: str) -> str:
+    if stored == "TIMESTAMP_NS":  # has no infinity
+        return f"fs_floor_div(epoch_ns({name}), 1000)"
+    return f"CASE WHEN isfinite({name}) THEN epoch_us(CAST({name} AS TIMESTAMP)) END"
+
+
+def _local_of_text(name: str) -> str:
+    return f"epoch_us({_parsed(name, LOCAL_TEXT, 'TIMESTAMP')})"
+
+
+def _fits(name: str, grammar: str) -> str:
+    return f"regexp_full_match({name}, {literal(grammar)})"
+
+
+def _parsed(name: str, grammar: str, to: str) -> str:
+    """A text as a value of DuckDB's type `to`, where it fits the grammar that both roads have."""
+    return f"CASE WHEN {_fits(name, grammar)} THEN TRY_CAST({name} AS {to}) END"
 
 
 def _from_local(local: str, zone: str) -> str:

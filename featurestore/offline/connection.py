@@ -7,8 +7,9 @@ from pathlib import Path
 
 import duckdb
 
-from featurestore.semantics.exact import MACROS
-from featurestore.semantics.zones import local_offsets, offsets
+from featurestore.semantics.kernels.table import macros_used
+from featurestore.semantics.macros import MACROS
+from featurestore.semantics.zones import local_offsets, offsets, wall_offsets
 
 
 def connect(
@@ -33,11 +34,18 @@ def connect(
     return connection
 
 
+def define_kernels(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Make the kernels that a query calls known to a connection; all of them would cost every connection dearly."""
+    for head, body in macros_used(sql).items():
+        connection.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}")
+
+
 def define_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
-    """Make the macros `offset_macro(zone)` and `local_offset_macro(zone)` known to a connection."""
+    """Make the macros of a zone known to a connection."""
     for name, (instants, known) in (
         (offset_macro(zone), offsets(zone)),
         (local_offset_macro(zone), local_offsets(zone)),
+        (wall_offset_macro(zone), wall_offsets(zone)),
     ):
         connection.execute(f"CREATE OR REPLACE TEMP MACRO {name}(x) AS {_search(instants, known)}")
 
@@ -50,6 +58,11 @@ def offset_macro(zone: str) -> str:
 def local_offset_macro(zone: str) -> str:
     """The macro that gives a zone's offset at a local time, null where the clocks jumped over it."""
     return f"fs_local_offset_{_plain(zone)}"
+
+
+def wall_offset_macro(zone: str) -> str:
+    """The macro that gives the offset with which a local time of a zone is read; there always is one."""
+    return f"fs_wall_offset_{_plain(zone)}"
 
 
 def quoted(name: str) -> str:

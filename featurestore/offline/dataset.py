@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import DuplicateName, InputError
-from featurestore.offline.connection import connect, define_zone, offset_macro
+from featurestore.offline.accounts import account_of, reading_sql
+from featurestore.offline.connection import (
+    connect,
+    define_kernels,
+    define_zone,
+    offset_macro,
+    quoted,
+    wall_offset_macro,
+)
+from featurestore.offline.content import content_of
+from featurestore.offline.explain import explained
+from featurestore.offline.python_functions import calling, row_functions
 from featurestore.offline.scan import History, scan_sql
 from featurestore.offline.select import select_sql
 from featurestore.offline.spine import ask, spine_table
 from featurestore.offline.states import zones_of
 from featurestore.plan.nodes import Plan
-from featurestore.semantics.exact import MACROS
+from featurestore.plan.outcomes import SetAside
+from featurestore.semantics.kernels.table import macros_used
+from featurestore.semantics.macros import MACROS
 from featurestore.semantics.statuses import STATUS_NAMES
+from featurestore.tables import pandas_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,12 +42,20 @@ if TYPE_CHECKING:
 class Dataset:
     """A training set: the spine's columns in their order, then one column a feature.
 
-    `sql` is what DuckDB ran over the table `asked`; `version` is the feature set's (R20).
+    `sql` is what DuckDB ran over the table `asked`; `version` is the feature set's, with the content of the static
+    tables that it read (R20). `set_aside` says for each source, by name, how many rows were read and what of them does
+    not count (R16).
     """
 
     table: pa.Table
     sql: str
     version: str
+    set_aside: dict[str, SetAside] = field(default_factory=dict)
+    explanation: str = field(default="", repr=False)
+
+    def explain(self) -> str:
+        """What was done, for a person to read: the sources, how each window met the spine, and how long it took."""
+        return self.explanation
 
     def to_arrow(self) -> pa.Table:
         """The training set as an Arrow table."""
@@ -40,12 +63,7 @@ class Dataset:
 
     def to_pandas(self) -> pd.DataFrame:
         """The training set as a pandas frame; integers with nulls become nullable `Int64`, never floats."""
-        import pandas as pd
-
-        nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-        frame: pd.DataFrame = self.table.to_pandas(
-            types_mapper=lambda kind: nullable.get(kind) if kind in self._with_nulls() else None
-        )
+        frame: pd.DataFrame = pandas_frame(self.table)
         return frame
 
     def to_polars(self) -> Any:
@@ -58,16 +76,15 @@ class Dataset:
         """Write the training set as a Parquet file, whole or not at all."""
         target = Path(path)
         if target.suffix != ".parquet":
-            raise InputError(f"`{path}` is no Parquet file", fix="write to a path that ends with .parquet")
+            raise InputError(
+                f"`{target.name}` is no Parquet file",
+                where=str(target.parent),
+                fix="write to a path that ends with .parquet",
+            )
         partial = target.with_suffix(".parquet.partial")
         pq.write_table(self.table, partial, compression="zstd")
         partial.replace(target)
         return target
-
-    def _with_nulls(self) -> set[pa.DataType]:
-        return {
-            field.type for field, column in zip(self.table.schema, self.table.columns, strict=True) if column.null_count
-        }
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -83,19 +100,34 @@ def build_dataset(
     files.
 
     Raises: InputError  and its kinds, when the spine or a source does not fit the definitions.
+            RowFunctionFailed  when a row function does.
     """
     scans = {state.scan.source: state.scan for state in plan.states}
     folders = [history.root, *(folder for scan in scans.values() for folder in history.folders(scan))]
     connection = connect(folders, threads=threads)
+    clock = _Clock()
     try:
         table = spine_table(spine, history.root, connection)
         _check_names(plan, table, statuses)
         for zone in sorted(zones_of(_expressions(plan))):
             define_zone(connection, zone)
         ask(connection, plan, table, as_of)
-        texts = {source: scan_sql(connection, scan, history) for source, scan in scans.items()}
+        clock.took("spine")
+        readings, accounts, contents, texts = [], {}, [], {}
+        for source, scan in scans.items():
+            read, states = f"{source}.read", [state for state in plan.states if state.scan.source == source]
+            readings.append(reading_sql(connection, scan, history, states, read))
+            connection.execute(readings[-1])
+            accounts[source] = account_of(connection, scan, history, states, read)
+            if source in plan.static_sources:
+                contents.append((source, content_of(connection, scan, quoted(read))))
+            texts[source] = f"SELECT * FROM {quoted(read)}"
+        clock.took("sources")
         sql = select_sql(plan, texts, statuses=statuses)
-        answers = connection.sql(sql).to_arrow_table()
+        define_kernels(connection, sql)
+        with calling(connection, row_functions(_expressions(plan))):
+            answers = connection.sql(sql).to_arrow_table()
+        clock.took("features")
     finally:
         connection.close()
     codes = {f"{output.name}__status" for output in plan.outputs} if statuses else set()
@@ -104,7 +136,23 @@ def build_dataset(
         if name in codes:
             column = pa.chunked_array([pa.array(STATUS_NAMES).take(chunk) for chunk in column.chunks], pa.string())
         table = table.append_column(name, column)
-    return Dataset(table.replace_schema_metadata(None), f"{_preamble(plan)}{sql}", plan.version)
+    text = ";\n\n".join([*readings, sql])
+    preamble = _preamble(plan, sql)
+    version = plan.version_with(contents)
+    told = explained(plan, as_of, table.num_rows, version, accounts, clock.seconds)
+    return Dataset(table.replace_schema_metadata(None), f"{preamble}{text}", version, accounts, told)
+
+
+class _Clock:
+    """How long each step took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last_s = time.perf_counter()
+
+    def took(self, step: str) -> None:
+        now_s = time.perf_counter()
+        self.seconds[step], self._last_s = now_s - self._last_s, now_s
 
 
 def answer_canonical(plan: Plan, asked: pa.Table, history: History, *, threads: int | None = None) -> pa.Table:
@@ -122,7 +170,10 @@ def answer_canonical(plan: Plan, asked: pa.Table, history: History, *, threads: 
             define_zone(connection, zone)
         connection.register("asked", asked)
         texts = {source: scan_sql(connection, scan, history) for source, scan in scans.items()}
-        answers: pa.Table = connection.sql(select_sql(plan, texts, statuses=True, canonical=True)).to_arrow_table()
+        sql = select_sql(plan, texts, statuses=True, canonical=True)
+        define_kernels(connection, sql)
+        with calling(connection, row_functions(_expressions(plan))):
+            answers: pa.Table = connection.sql(sql).to_arrow_table()
         return answers
     finally:
         connection.close()
@@ -146,11 +197,16 @@ def _check_names(plan: Plan, spine: pa.Table, statuses: bool) -> None:
         )
 
 
-def _preamble(plan: Plan) -> str:
+def _preamble(plan: Plan, sql: str) -> str:
     """The macros that the SELECT uses, so that the text says all; the tables of zones are named, not spelled out."""
-    macros = "".join(f"CREATE TEMP MACRO {head} AS {body};\n" for head, body in MACROS.items())
+    known = MACROS | macros_used(sql)
+    macros = "".join(f"CREATE TEMP MACRO {head} AS {body};\n" for head, body in known.items())
     zones = "".join(
-        f"-- {offset_macro(zone)}(x): offset of {zone} from the pinned tzdata\n"
+        f"-- {offset_macro(zone)}(x), {wall_offset_macro(zone)}(x): offset of {zone} from the pinned tzdata\n"
         for zone in sorted(zones_of(_expressions(plan)))
     )
-    return f"{macros}{zones}\n"
+    functions = "".join(
+        f"-- {each.sql_name}({', '.join(given.name for given in each.parameters)}): the row function {each.name}\n"
+        for each in row_functions(_expressions(plan))
+    )
+    return f"{macros}{zones}{functions}\n"

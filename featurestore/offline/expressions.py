@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Any, assert_never
 
 from featurestore.expr.nodes import (
     Aggregate,
+    AsOf,
     Call,
     ColumnRef,
     Default,
     FeatureRef,
     Literal,
     Node,
+    PythonCall,
     RequestRef,
     inputs_of,
 )
-from featurestore.offline.connection import literal, offset_macro
-from featurestore.semantics.dtypes import DType, Value
+from featurestore.offline.connection import literal, offset_macro, wall_offset_macro
+from featurestore.semantics import decimals
+from featurestore.semantics.dtypes import FLOAT64, DType, Value
 from featurestore.semantics.scalars import scalar_row
 from featurestore.semantics.statuses import NULL, OK, OVERFLOW
 
-Leaf = ColumnRef | RequestRef | FeatureRef | Aggregate
+Leaf = ColumnRef | RequestRef | AsOf | FeatureRef | Aggregate
 
 
 class SqlExpressions:
@@ -48,14 +51,20 @@ class SqlExpressions:
         match node:
             case Literal():
                 return sql_literal(node.value, node.dtype)
-            case ColumnRef() | RequestRef() | FeatureRef() | Aggregate():
+            case ColumnRef() | RequestRef() | AsOf() | FeatureRef() | Aggregate():
                 return self._value_of(node)
             case Call():
                 arguments = [self.value(argument) for argument in node.arguments]
                 found = scalar_row(node.function, tuple(argument.dtype for argument in node.arguments))
                 assert found is not None, "a call node was checked when it was made"
-                zone = offset_macro(node.parameter) if node.parameter else ""
-                return found[0].sql.format(*arguments, all=", ".join(arguments), p=zone)
+                listed, rest = ", ".join(arguments), ", ".join(arguments[1:])
+                p, wall = (
+                    (offset_macro(node.parameter), wall_offset_macro(node.parameter)) if node.parameter else ("", "")
+                )
+                return found[0].sql.format(*arguments, all=listed, rest=rest, p=p, l=wall)
+            case PythonCall():
+                listed = ", ".join(self.value(argument) for argument in node.arguments)
+                return f"{node.function.sql_name}({listed})"
             case Default():
                 inner, default = self.value(node.input), sql_literal(node.value, node.dtype)
                 return (
@@ -68,12 +77,12 @@ class SqlExpressions:
     def status(self, node: Node) -> str:
         """The node's status (R14) as 0 ok, 1 null, 2 not_found, 3 overflow."""
         match node:
-            case Literal():
+            case Literal() | AsOf():
                 return str(OK)
             case ColumnRef() | RequestRef() | FeatureRef() | Aggregate():
                 assert self._status_of is not None, "rows have values, not statuses"
                 return self._status_of(node)
-            case Call():
+            case Call() | PythonCall():
                 worst = ", ".join(dict.fromkeys([str(NULL), *(self.status(each) for each in inputs_of(node))]))
                 return f"CASE WHEN {self.value(node)} IS NOT NULL THEN {OK} ELSE greatest({worst}) END"
             case Default():
@@ -95,11 +104,25 @@ def sql_type(dtype: DType) -> str:
             return "DOUBLE"
         case "string":
             return "VARCHAR"
+        case "decimal":
+            return "BIGINT"
         case "list":
             assert dtype.item is not None
             return f"{sql_type(dtype.item)}[]"
+        case "vector":
+            return "DOUBLE[]"
+        case "map":
+            assert dtype.item is not None and dtype.key is not None
+            return f"MAP({sql_type(dtype.key)}, {sql_type(dtype.item)})"
         case _:
             assert_never(dtype.kind)
+
+
+def json_shape(dtype: DType) -> Any:
+    """What `json_transform` is told of a column, to read its canonical values."""
+    if dtype.kind == "vector":
+        return ["DOUBLE"]
+    return [json_shape(dtype.item)] if dtype.item else sql_type(dtype)
 
 
 def sql_literal(value: Value, dtype: DType) -> str:
@@ -111,19 +134,32 @@ def sql_literal(value: Value, dtype: DType) -> str:
     if isinstance(value, str):
         parts = value.split("\0")  # DuckDB's parser ends a statement at a NUL
         return "(" + " || chr(0) || ".join(literal(part) for part in parts) + ")" if len(parts) > 1 else literal(value)
+    if isinstance(value, tuple):
+        items = ", ".join(sql_literal(item, dtype.item or FLOAT64) for item in value)
+        return f"CAST([{items}] AS {sql_type(dtype)})"
     return f"CAST('{value!r}' AS {sql_type(dtype)})"
 
 
 def presented(text: str, dtype: DType) -> str:
-    """A canonical value as users see it: timestamps and dates as such."""
+    """A canonical value as users see it: timestamps, dates, decimals and vectors as such."""
     match dtype.kind:
         case "timestamp":
             return f"make_timestamptz({text})"
         case "date":
             return f"(DATE '1970-01-01' + {text})"
+        case "decimal":
+            return decimals.sql_scaled(text, dtype.precision, dtype.scale)
+        case "vector":
+            return f"CAST({text} AS DOUBLE[{dtype.length}])"
         case "list":
             assert dtype.item is not None
             inner = presented("e", dtype.item)
             return text if inner == "e" else f"list_transform({text}, lambda e: {inner})"
+        case "map":
+            assert dtype.item is not None and dtype.key is not None
+            key, item = presented("e.key", dtype.key), presented("e.value", dtype.item)
+            pair = f"{{'key': {key}, 'value': {item}}}"
+            same = (key, item) == ("e.key", "e.value")
+            return text if same else f"map_from_entries(list_transform(map_entries({text}), lambda e: {pair}))"
         case _:
             return text

@@ -9,26 +9,24 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from featurestore.offline.columns import held
-from featurestore.offline.connection import connect, define_zone, quoted
+from featurestore.offline.accounts import account_of, reading_sql
+from featurestore.offline.connection import connect, define_kernels, define_zone
+from featurestore.offline.content import content_of
 from featurestore.offline.scan import History, scan_sql
 from featurestore.offline.states import key_names, state_sql, zones_of
 from featurestore.plan.nodes import State
-
-RETAINED_US = 2 * 86_400_000_000
-"""Beyond the longest window, a key keeps rows this much older, so that an instant a little before its newest row can
-still be asked."""
+from featurestore.plan.outcomes import SetAside
+from featurestore.semantics.windows import RETAINED_US
 
 
 @dataclass(frozen=True, slots=True)
 class StateRows:
-    """A state's rows in the order of their keys, with what was set aside on the way (R16)."""
+    """A state's rows in the order of their keys, with what was set aside on the way (R16), and the content of a static
+    source (R20)."""
 
     batches: pa.RecordBatchReader
-    rows_in: int
-    unkeyed: int
-    quarantined: int
-    facts: int
+    account: SetAside
+    content: str
 
 
 @contextmanager
@@ -42,27 +40,26 @@ def state_rows(state: State, history: History, clock_us: int, longest_us: int | 
     try:
         for zone in sorted(zones_of((*state.inputs, *state.filters))):
             define_zone(connection, zone)
-        scan = scan_sql(connection, state.scan, history)
-        connection.execute(f"CREATE TEMP TABLE source_rows AS {scan}")
-        keyed = " AND ".join(f"{quoted(held(name))} IS NOT NULL" for name in state.key)
-        counted = connection.execute(
-            f"SELECT count(*), count(*) FILTER (WHERE usable AND NOT ({keyed})), count(*) FILTER "
-            f"(WHERE NOT usable) FROM source_rows"
-        ).fetchall()[0]
-        connection.execute(f"CREATE TEMP TABLE facts AS {state_sql(state, 'source_rows')}")
-        facts = connection.execute("SELECT count(*) FROM facts").fetchall()[0]
+        connection.execute(reading_sql(connection, state.scan, history, [state], "source_rows"))
+        sql = state_sql(state, "source_rows")
+        define_kernels(connection, sql)
+        connection.execute(f"CREATE TEMP TABLE facts AS {sql}")
+        facts = connection.execute("SELECT count(*) FROM facts").fetchall()[0][0]
+        account = account_of(connection, state.scan, history, [state], "source_rows", facts)
+        content = content_of(connection, state.scan, "source_rows")
         reader = connection.sql(_ordered(state, clock_us, longest_us)).to_arrow_reader(50_000)
-        yield StateRows(reader, *counted, *facts)
+        yield StateRows(reader, account, content)
     finally:
         connection.close()
 
 
-def canonical_rows(source_state: State, history: History) -> pa.Table:
-    """All rows of a state's source as a scan gives them, for `verify` to replay."""
+def canonical_rows(source_state: State, history: History) -> tuple[pa.Table, str]:
+    """All rows of a state's source as a scan gives them, for `verify` to replay, and the content of a static one."""
     connection = connect(history.folders(source_state.scan) or [history.root])
     try:
         rows: pa.Table = connection.sql(scan_sql(connection, source_state.scan, history)).to_arrow_table()
-        return rows
+        connection.register("source_rows", rows)
+        return rows, content_of(connection, source_state.scan, "source_rows")
     finally:
         connection.close()
 
@@ -74,7 +71,9 @@ def _ordered(state: State, clock_us: int, longest_us: int | None) -> str:
     over = f"OVER (PARTITION BY {keys})"
     horizon = "CAST(NULL AS BIGINT)"
     if longest_us is not None:
-        horizon = f"max(visible_at_us) FILTER (WHERE visible_at_us <= {clock_us}) {over} - {longest_us + RETAINED_US}"
+        newest = f"max(visible_at_us) FILTER (WHERE visible_at_us <= {clock_us}) {over}"
+        oldest = f"{newest} - {longest_us + RETAINED_US}"
+        horizon = f"CASE WHEN min(event_at_us) {over} < {oldest} THEN {oldest} END"
     return (
         f"SELECT {keys}, event_at_us, known_at_us, order_by, row_id, fingerprint, {bits} AS bits{values},\n"
         f"  min(visible_at_us) {over} AS seen_us, {horizon} AS horizon_us\nFROM facts\n"

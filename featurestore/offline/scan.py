@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from glob import glob
+from hashlib import md5
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from featurestore.define.data import Csv, Data, Frame, Parquet
+from featurestore.define.data import Csv, Data, DuckDBTable, Frame, Parquet, Query
 from featurestore.define.places import short_path
 from featurestore.errors import InputError, MissingColumn, did_you_mean
 from featurestore.log.event_log import EventLog
-from featurestore.offline.columns import canonical_column, check_zones, held
+from featurestore.log.quarantine import Quarantine
+from featurestore.offline.columns import canonical_column, check_zones, held, item_of, stood, stood_there
 from featurestore.offline.connection import define_zone, literal, quoted
 from featurestore.offline.expressions import sql_type
+from featurestore.offline.logged import logged_sql
+from featurestore.offline.queries import query_files, query_sql, where_of
 from featurestore.plan.nodes import Scan
+from featurestore.plan.outcomes import EVENT, KNOWN, OUT_OF_RANGE, ROW_ID
 from featurestore.semantics.identity import sql_fingerprint
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US
 from featurestore.tables import arrow_table
 
+FILE, RAW = "q.file", "q.row"
+"""The columns of `reasoned_parts` that say where a row stands and what stands there."""
+TIMES = ("event_at_us", "known_at_us", "row_id")
 LOG_SCHEMA: pa.Schema = pa.RecordBatch.from_pylist([{"position": 1, "known_at_us": 1, "body": ""}]).schema
 
 
@@ -31,23 +39,27 @@ class History:
     each source.
 
     `upto` leaves out later positions; a source that is not in it is read to its head. `rows` stands in for a source's
-    data and log: rows that an earlier scan gave, so that `verify` can ask about those of its choice.
+    data and log: rows that an earlier scan gave, so that `verify` can ask about those of its choice. `quarantine` has
+    the rows that were set aside when they were pushed, which are nowhere else.
     """
 
     root: Path
     log: EventLog | None = None
     upto: dict[str, int] = field(default_factory=dict)
     rows: dict[str, pa.Table] = field(default_factory=dict)
+    quarantine: Quarantine | None = None
 
     def folders(self, scan: Scan) -> list[Path]:
         """The folders that DuckDB must be able to read."""
-        if scan.source in self.rows or not isinstance(scan.data, (Parquet, Csv)):
+        if scan.source in self.rows or scan.data is None or isinstance(scan.data, Frame):
             return []
         return [path.parent for path in files_of(scan.source, scan.data, self.root)]
 
 
-def files_of(source: str, data: Parquet | Csv, root: Path) -> list[Path]:
+def files_of(source: str, data: Parquet | Csv | DuckDBTable | Query, root: Path) -> list[Path]:
     """The files of a source, sorted. Raises: InputError  when there are none."""
+    if isinstance(data, Query):
+        return query_files(source, data, root)
     files = [Path(path).resolve() for path in sorted(glob(str(root / data.path), recursive=True))]
     if not files:
         raise InputError(
@@ -59,34 +71,86 @@ def files_of(source: str, data: Parquet | Csv, root: Path) -> list[Path]:
     return files
 
 
-def scan_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> str:
+def scan_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, *, counted: bool = False) -> str:
     """A SELECT of the source's rows: its columns as `held` names them, `event_at_us`, `known_at_us`, `row_id`,
     `fingerprint`, `usable`.
 
+    With `counted` also `reason`, the code of why a row is not usable, and for each column of which that can be said
+    whether its null was a bad value, as `bad` names it.
     Raises: MissingColumn, NaiveTime, InputError  when the data does not fit the declaration.
     """
     if scan.source in history.rows:
         connection.register(f"rows_{scan.source}", history.rows[scan.source])
-        return f"SELECT * FROM {quoted(f'rows_{scan.source}')}"
+        extra = f", {_reason(scan, ())} AS reason" if counted else ""
+        return f"SELECT *{extra} FROM {quoted(f'rows_{scan.source}')}"
     if scan.zone:
         define_zone(connection, scan.zone)
-    parts = []
+    logged = history.log is not None and bool(history.log.head(scan.source))
+    parts, told = [], [column.name for column in scan.columns] if logged else []
     if scan.data is not None:
-        parts.append(_data_sql(connection, scan, scan.data, history.root))
-    if history.log is not None and history.log.head(scan.source):
+        part, told = _data_sql(connection, scan, scan.data, history.root, told)
+        parts.append(part)
+    if logged:
+        assert history.log is not None
         parts.append(_log_sql(connection, scan, history.log, history.upto.get(scan.source)))
     if not parts:
         parts.append(_nothing_sql(scan))
     union = "\n      UNION ALL ".join(parts)
-    return f"SELECT *, {_usable(scan)} AS usable, {_fingerprint(scan)} AS fingerprint\n    FROM (\n      {union}\n    )"
+    columns = ", ".join(quoted(name) for name in (*(held(column.name) for column in scan.columns), *TIMES))
+    marks = [f"{_usable(scan)} AS usable", f"{_fingerprint(scan)} AS fingerprint"]
+    if counted:
+        marks.append(f"{_reason(scan, told)} AS reason")
+        marks += [
+            f"{quoted(held(name))} IS NULL AND {quoted(stood(name))} > 0 AS {quoted(bad(name))}"
+            for name in told
+            if name not in (scan.event_at, scan.known_at, scan.row_id)
+        ]
+    return f"SELECT {columns}, {', '.join(marks)}\n    FROM (\n      {union}\n    )"
+
+
+def reasoned_parts(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> list[str]:
+    """SELECTs of a source's data and of its log with `reason`, the place of each row, and the row as it is stored."""
+    if scan.zone:
+        define_zone(connection, scan.zone)
+    parts = []
+    if scan.data is not None:
+        part, told = _data_sql(connection, scan, scan.data, history.root, (), raw=True)
+        parts.append(f"SELECT *, {_reason(scan, told)} AS reason FROM ({part})")
+    if history.log is not None and history.log.head(scan.source):
+        part = _log_sql(connection, scan, history.log, history.upto.get(scan.source), raw=True)
+        told = [column.name for column in scan.columns]
+        parts.append(f"SELECT *, {_reason(scan, told)} AS reason FROM ({part})")
+    return parts
+
+
+def bad(name: str) -> str:
+    """The name of the column that says whether a null of a column was a bad value (R8)."""
+    return f"b.{name}"
 
 
 def _usable(scan: Scan) -> str:
     """R16: a row counts when it has an instant, and a RowId where one is declared."""
-    tests = [
-        f"coalesce({name} BETWEEN {EARLIEST_US} AND {LATEST_US}, FALSE)" for name in ("event_at_us", "known_at_us")
-    ]
+    tests = [_in_range(name) for name in ("event_at_us", "known_at_us")]
     return " AND ".join([*tests, *(["row_id IS NOT NULL"] if scan.row_id else [])])
+
+
+def _in_range(name: str) -> str:
+    return f"coalesce({name} BETWEEN {EARLIEST_US} AND {LATEST_US}, FALSE)"
+
+
+def _reason(scan: Scan, told: Sequence[str]) -> str:
+    """The code of why a row is not usable, null where it is; `told` are the columns that say what stood in them."""
+
+    def null(whose: int, name: str | None) -> str:
+        return f"{whose} + {quoted(stood(name))}" if name in told and name else f"{whose}"
+
+    cases = [
+        f"WHEN {place} IS NULL THEN {null(whose, name)} WHEN NOT {_in_range(place)} THEN {whose + OUT_OF_RANGE}"
+        for place, whose, name in (("event_at_us", EVENT, scan.event_at), ("known_at_us", KNOWN, scan.known_at))
+    ]
+    if scan.row_id:
+        cases.append(f"WHEN row_id IS NULL THEN {null(ROW_ID, scan.row_id)}")
+    return f"CAST(CASE {' '.join(cases)} END AS TINYINT)"
 
 
 def _fingerprint(scan: Scan) -> str:
@@ -106,8 +170,11 @@ def _row_id(scan: Scan, position: str) -> str:
     return f"{quoted(held(scan.row_id)) if scan.row_id else position} AS row_id"
 
 
-def _data_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, root: Path) -> str:
-    where, relation = _relation(connection, scan, data, root)
+def _data_sql(
+    connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, root: Path, told: Sequence[str], raw: bool = False
+) -> tuple[str, list[str]]:
+    """The rows of a source's data, and which columns say what stood in them: those in `told`, and those that must."""
+    where, relation = _relation(connection, scan, data, root, f", filename = {literal(FILE)}" if raw else "")
     try:
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     except duckdb.Error as error:
@@ -118,7 +185,7 @@ def _data_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, roo
             fix="mend the file",
         ) from None
     types = {str(name): str(kind) for name, kind, *_ in described}
-    columns = []
+    columns, said = [], {}
     for column in scan.columns:
         if column.stored not in types:
             raise MissingColumn(
@@ -135,48 +202,79 @@ def _data_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, roo
                 has=f"{column.stored}: {types[column.stored]}",
                 fix="declare the type that the data has, or convert the data",
             )
-        if column.dtype.kind == "timestamp" and not scan.zone:
-            check_zones(
-                connection, relation, column.stored, types[column.stored], f"`{scan.source}.{column.name}`", where
-            )
+        if (column.dtype.item or column.dtype).kind == "timestamp" and not scan.zone:
+            held_type = item_of(types[column.stored])
+            check_zones(connection, relation, column.stored, held_type, f"`{scan.source}.{column.name}`", where)
         columns.append(f"{text} AS {quoted(held(column.name))}")
+        found = stood_there(quoted(column.stored), types[column.stored], column.dtype, scan.zone)
+        if found or column.name in told:
+            said[column.name] = f"{found or 'CAST(0 AS TINYINT)'} AS {quoted(stood(column.name))}"
     event_at = f"CAST({EARLIEST_US} AS BIGINT)" if scan.event_at is None else quoted(held(scan.event_at))
     times = _times(scan, f"TRY_CAST(CAST({event_at} AS HUGEINT) + {scan.delay_us} AS BIGINT)")
+    if raw:
+        file = quoted(FILE) if isinstance(data, (Parquet, Csv)) else literal(where)
+        columns += [f"{quoted(RAW)}", f"{file} AS {quoted(FILE)}"]
+        relation = f"{relation} AS {quoted(RAW)}"
+    listed = ", ".join([*columns, *said.values()])
     return (
-        f"SELECT *, {times}, {_row_id(scan, 'CAST(NULL AS BIGINT)')} FROM (SELECT {', '.join(columns)} FROM {relation})"
+        f"SELECT *, {times}, {_row_id(scan, 'CAST(NULL AS BIGINT)')} FROM (SELECT {listed} FROM {relation})",
+        list(said),
     )
 
 
-def _relation(connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, root: Path) -> tuple[str, str]:
+def _relation(
+    connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, root: Path, options: str
+) -> tuple[str, str]:
     match data:
         case Parquet() | Csv():
             files = files_of(scan.source, data, root)
             listed = f"[{', '.join(literal(str(path)) for path in files)}]"
             function = (
-                "read_parquet({}, union_by_name = true)"
+                "read_parquet({}, union_by_name = true{})"
                 if isinstance(data, Parquet)
-                else "read_csv({}, all_varchar = true, header = true)"
+                else "read_csv({}, all_varchar = true, header = true{})"
             )
-            return f"{type(data).__name__}({data.path!r})", function.format(listed)
+            return f"{type(data).__name__}({data.path!r})", function.format(listed, options)
+        case Query():
+            return where_of(data), f"(\n{query_sql(scan.source, data, root)}\n)"
+        case DuckDBTable():
+            return f"DuckDBTable({data.path!r}, {data.table!r})", _attached(connection, scan, data, root)
         case Frame():
             name = f"frame_{scan.source}"
             connection.register(name, arrow_table(data.table, f"the data of `{scan.source}`"))
             return "a table in memory", quoted(name)
 
 
-def _log_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, log: EventLog, upto: int | None) -> str:
+def _attached(connection: duckdb.DuckDBPyConnection, scan: Scan, data: DuckDBTable, root: Path) -> str:
+    """The table's name, once its file is attached to read; two sources may share a file."""
+    files = files_of(scan.source, data, root)
+    where = f"DuckDBTable({data.path!r}, {data.table!r})"
+    if len(files) > 1:
+        raise InputError(
+            f"`{data.path}` names {len(files)} files", where=where, has=[str(file) for file in files], fix="name one"
+        )
+    name = quoted(f"file_{md5(str(files[0]).encode(), usedforsecurity=False).hexdigest()}")
+    try:
+        connection.execute(f"ATTACH IF NOT EXISTS {literal(str(files[0]))} AS {name} (READ_ONLY)")
+    except duckdb.Error as error:
+        raise InputError(
+            f"the DuckDB file of `{scan.source}` cannot be opened",
+            where=where,
+            has=str(error).splitlines()[0],
+            fix="name a DuckDB file that nobody is writing to",
+        ) from None
+    return ".".join([name, *(quoted(part) for part in data.table.split("."))])
+
+
+def _log_sql(
+    connection: duckdb.DuckDBPyConnection, scan: Scan, log: EventLog, upto: int | None, raw: bool = False
+) -> str:
     name = f"log_{scan.source}"
     connection.register(name, pa.Table.from_batches(log.batches(scan.source, 0, upto), schema=LOG_SCHEMA))
-    shape = json.dumps({column.name: sql_type(column.dtype) for column in scan.columns})
-    columns = ", ".join(f"body.{quoted(column.name)} AS {quoted(held(column.name))}" for column in scan.columns)
-    inner = (
-        f"SELECT position, known_at_us AS stamped_us, json_transform(body, {literal(shape)}) AS "
-        f"body FROM {quoted(name)}"
-    )
-    rows = f"SELECT position, stamped_us, {columns} FROM ({inner})"
+    extra = f", text::JSON AS {quoted(RAW)}, 'position ' || position || ' of the log' AS {quoted(FILE)}" if raw else ""
     return (
-        f"SELECT * EXCLUDE (position, stamped_us), {_times(scan, 'stamped_us')}, "
-        f"{_row_id(scan, 'position')} FROM ({rows})"
+        f"SELECT * EXCLUDE (position, stamped_us, text){extra}, {_times(scan, 'stamped_us')}, "
+        f"{_row_id(scan, 'position')} FROM ({logged_sql(scan, quoted(name))})"
     )
 
 

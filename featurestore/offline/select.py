@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from featurestore.expr.nodes import Aggregate, FeatureRef, RequestRef, walk
+from featurestore.expr.nodes import Aggregate, AsOf, FeatureRef, RequestRef, walk
 from featurestore.expr.printing import text_of
+from featurestore.offline.answers import Part, answer_sql, collected_sql, label_of, part_of, parts_of
 from featurestore.offline.connection import quoted
 from featurestore.offline.expressions import Leaf, SqlExpressions, presented
 from featurestore.offline.stages import staged
 from featurestore.offline.states import collected, key_names, lanes_sql, state_sql
-from featurestore.plan.nodes import Answer, FoldUse, Plan, State, View
-from featurestore.semantics.aggregates import aggregate_row
+from featurestore.offline.windows import floored
+from featurestore.plan.nodes import Answer, Plan, State, View
 from featurestore.semantics.statuses import NOT_FOUND, NULL, OK, OVERFLOW
-from featurestore.semantics.windows import Span
-
-BUCKETS_PER_WINDOW = 4
-"""A window is joined through this many buckets of time, plus one: fewer make rows meet questions in vain, more copy
-the questions."""
 
 
 @dataclass(slots=True)
@@ -77,13 +73,13 @@ def _view_ctes(select: _Select, view: View, lanes: dict[str, str]) -> None:
     joins: list[str] = []
     extra: list[str] = []
     if view.state is not None:
-        rows, keys = lanes[view.state.id], key_names(view.state)
+        rows, keys, instant = lanes[view.state.id], key_names(view.state), _instant(view, "asked.as_of_us")
         places = ", ".join(f"i_{given} AS {key}" for given, key in zip(view.inputs, keys, strict=True))
         present = " AND ".join(f"i_{given} IS NOT NULL" for given in view.inputs)
         questions = select.add(
             _cte(view.name, "questions"),
             f"{view.name}: what is asked, once",
-            f"SELECT DISTINCT {places}, as_of_us FROM asked WHERE {present}",
+            f"SELECT DISTINCT {places}, {_instant(view, 'as_of_us')} AS as_of_us FROM asked WHERE {present}",
         )
         seen = select.add(
             _cte(view.name, "seen"),
@@ -91,14 +87,15 @@ def _view_ctes(select: _Select, view: View, lanes: dict[str, str]) -> None:
             f"SELECT {', '.join(keys)}, min(visible_at_us) AS first_visible_us FROM {rows} GROUP BY ALL",
         )
         joins.append(f"LEFT JOIN {seen} ON {_on(view, seen)}")
-        extra.append(f"coalesce({seen}.first_visible_us < asked.as_of_us, FALSE) AS found")
-        for span in view.spans:
-            folds = {answer.fold: view.state.folds[answer.fold] for answer in view.answers if answer.node.span == span}
-            cte = _span_cte(select, view, span, folds, rows, questions)
-            joins.append(f"LEFT JOIN {cte} ON {_on(view, cte)} AND {cte}.as_of_us = asked.as_of_us")
+        extra.append(f"coalesce({seen}.first_visible_us < {instant}, FALSE) AS found")
+        for part, answers_of in parts_of(view).items():
+            cte = _part_cte(select, view, part, answers_of, rows, questions)
+            joins.append(f"LEFT JOIN {cte} ON {_on(view, cte)} AND {cte}.as_of_us = {instant}")
         for i, answer in enumerate(view.answers):
             answers[answer.node] = f"a{i}"
-            extra += _finish(view, answer, i)
+            cte = quoted(_cte(view.name, label_of(part_of(view.state, answer))))
+            value, overflow = answer_sql(view.state, answer, i, cte, instant)
+            extra += [f"{value} AS a{i}", f"{overflow} AS a{i}_overflow"]
         listed = ",\n      ".join(extra)
         joined = "\n    ".join(joins)
         body = f"SELECT asked.*,\n      {listed}\n    FROM asked\n    {joined}"
@@ -106,11 +103,13 @@ def _view_ctes(select: _Select, view: View, lanes: dict[str, str]) -> None:
     _features_cte(select, view, source, answers)
 
 
-def _span_cte(select: _Select, view: View, span: Span, folds: dict[int, FoldUse], rows: str, questions: str) -> str:
+def _part_cte(select: _Select, view: View, part: Part, answers: dict[int, Answer], rows: str, questions: str) -> str:
     assert view.state is not None
-    name, keys = _cte(view.name, span.label), key_names(view.state)
-    q_keys = ", ".join(f"q.{key}" for key in keys)
-    if span.length_us is None:
+    span, how = part
+    name = _cte(view.name, label_of(part))
+    if span.length_us is None and not how:
+        folds = {answer.fold: view.state.folds[answer.fold] for answer in answers.values()}
+        keys = key_names(view.state)
         over = f" OVER (PARTITION BY {', '.join(keys)} ORDER BY visible_at_us)"
         running = ", ".join([*keys, "visible_at_us", *collected(folds.items(), over)])
         # all rows of one instant of visibility carry the same totals, so it does not matter which of them the join
@@ -118,33 +117,19 @@ def _span_cte(select: _Select, view: View, span: Span, folds: dict[int, FoldUse]
         same = " AND ".join(f"r.{key} = q.{key}" for key in keys)
         totals = ", ".join(f"r.{each.rsplit(' AS ', 1)[1]}" for each in collected(folds.items()))
         body = (
-            f"SELECT {q_keys}, q.as_of_us, {totals}\n    FROM {questions} q\n    ASOF JOIN (SELECT "
-            f"{running} FROM {rows}) r\n"
+            f"SELECT {', '.join(f'q.{key}' for key in keys)}, q.as_of_us, {totals}\n    FROM {questions} q\n    ASOF "
+            f"JOIN (SELECT {running} FROM {rows}) r\n"
             f"      ON {same} AND q.as_of_us > r.visible_at_us"
         )
         return select.add(name, f"{view.name}: all history, as running totals in the order of visibility", body)
-    width = max(1, span.length_us // BUCKETS_PER_WINDOW)
-    low, high = (f"fs_floor_div(as_of_us - {back}, {width})" for back in (span.length_us, 1))
-    body = (
-        f"SELECT {q_keys}, q.as_of_us,\n      {f',{chr(10)}      '.join(collected(folds.items()))}\n"
-        f"    FROM (SELECT *, unnest(range({low}, {high} + 1)) AS bucket FROM {questions}) q\n"
-        f"    JOIN (SELECT *, fs_floor_div(event_at_us, {width}) AS bucket FROM {rows}) r\n"
-        f"      ON {' AND '.join(f'r.{key} = q.{key}' for key in keys)} AND r.bucket = q.bucket\n"
-        f"    WHERE r.event_at_us >= q.as_of_us - {span.length_us} AND r.visible_at_us < q.as_of_us\n "
-        f"   GROUP BY {q_keys}, q.as_of_us"
-    )
-    return select.add(
-        name, f"{view.name}: rows visible at the instant that happened in the {span.label} before it", body
-    )
+    window = "" if span.length_us is None else f" that happened in the window {span.label} before it"
+    comment = f"{view.name}: rows visible at the instant{window}{', by category' if how.startswith('by') else ''}"
+    return select.add(name, comment, collected_sql(view.state, part, answers, rows, questions))
 
 
-def _finish(view: View, answer: Answer, place: int) -> list[str]:
-    node = answer.node
-    row = aggregate_row(node.function, node.input.dtype if node.input else None)
-    assert row is not None, "an aggregate node was checked when it was made"
-    prefix = f"{quoted(_cte(view.name, node.span.label))}.f{answer.fold}"
-    value, overflow = row.sql.replace("{f}", prefix), row.sql_overflow.replace("{f}", prefix)
-    return [f"{value} AS a{place}", f"{overflow} AS a{place}_overflow"]
+def _instant(view: View, as_of: str) -> str:
+    """R3: the instant that a view's rules read for `as_of`."""
+    return as_of if view.refresh_us == 1 else floored(as_of, view.refresh_us)
 
 
 def _features_cte(select: _Select, view: View, source: str, answers: dict[Aggregate, str]) -> None:
@@ -162,6 +147,8 @@ def _features_cte(select: _Select, view: View, source: str, answers: dict[Aggreg
 
     def value_of(leaf: Leaf) -> str:
         match leaf:
+            case AsOf():
+                return _instant(view, "as_of_us")
             case Aggregate():
                 return answers[leaf]
             case RequestRef():

@@ -9,8 +9,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.errors import InputError, InvalidValue, MissingAsOf, MissingColumn, NaiveTime, did_you_mean
-from featurestore.offline.columns import NAIVE, canonical_column
+from featurestore.errors import InputError, InvalidValue, MissingAsOf, MissingColumn, NaiveTime, did_you_mean, rename_to
+from featurestore.offline.columns import NAIVE, canonical_column, item_of
 from featurestore.offline.connection import literal, quoted
 from featurestore.offline.expressions import sql_type
 from featurestore.plan.nodes import Input, Plan
@@ -37,7 +37,9 @@ def spine_table(spine: object, root: Path, connection: duckdb.DuckDBPyConnection
         path = root / text
         if not path.is_file():
             raise InputError(
-                f"there is no spine file `{text}`", fix="give the path of a Parquet or CSV file, or a SELECT"
+                f"there is no spine file `{text}`",
+                where=str(root),
+                fix="give the path of a Parquet or CSV file, or a SELECT",
             )
         if path.suffix == ".csv":
             rows: pa.Table = connection.sql(f"SELECT * FROM read_csv({literal(str(path))})").to_arrow_table()
@@ -65,7 +67,11 @@ def ask(connection: duckdb.DuckDBPyConnection, plan: Plan, spine: pa.Table, as_o
             f"the spine lacks {', '.join(f'`{name}`' for name in missing)}",
             where=f"feature set `{plan.name}`",
             has=names,
-            fix=did_you_mean(missing[0], names, "add the columns to the spine"),
+            fix=rename_to(
+                missing[0],
+                [name for name in names if name not in {as_of, *(given.name for given in plan.inputs)}],
+                "add the columns to the spine",
+            ),
         )
     # only what is asked goes in, under names of ours: whatever passes through may be called and typed as it likes
     places = {
@@ -89,7 +95,7 @@ def _converted(given: Input, types: dict[str, tuple[str, str]], plan: Plan) -> s
     place, stored = types[given.name]
     if stored in ("NULL", '"NULL"'):  # a column without any value has no type of its own
         return f"CAST(NULL AS {sql_type(given.dtype)})"
-    if given.dtype == TIMESTAMP and stored in NAIVE:
+    if (given.dtype.item or given.dtype) == TIMESTAMP and item_of(stored) in NAIVE:
         raise NaiveTime(
             f"the times in the spine's `{given.name}` have no zone",
             where=f"feature set `{plan.name}`",
@@ -97,7 +103,9 @@ def _converted(given: Input, types: dict[str, tuple[str, str]], plan: Plan) -> s
             fix='give them one: `frame["at"].dt.tz_localize("UTC")`',
         )
     text = (
-        None if stored == "VARCHAR" and given.dtype.kind != "string" else canonical_column(place, stored, given.dtype)
+        None
+        if stored == "VARCHAR" and given.dtype.kind not in ("string", "decimal")
+        else canonical_column(place, stored, given.dtype)
     )
     if text is None:
         raise InvalidValue(
@@ -116,7 +124,8 @@ def _check_instants(connection: duckdb.DuckDBPyConnection, as_of: str) -> None:
     ).fetchall()
     if bad:
         raise MissingAsOf(
-            f"row {bad[0][0]} of the spine has no usable instant in `{as_of}`",
+            f"row {bad[0][0]} of the spine has no usable instant",
+            where=f"its column `{as_of}`",
             fix="give each row an instant, or leave the row out",
         )
 

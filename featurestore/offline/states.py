@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from featurestore.expr.nodes import ColumnRef, Node, walk
+from featurestore.expr.nodes import Call, ColumnRef, Node, walk
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
 from featurestore.offline.expressions import Leaf, SqlExpressions
@@ -58,9 +58,9 @@ def lanes_sql(state: State, facts: str, uses: Iterable[FoldUse]) -> str:
         fold, value = FOLDS[use.fold], f"v{use.input}"
         for suffix, text in fold.sql_derive:
             target = later if suffix.startswith("q") else derived
-            target[f"{value}_{suffix}"] = text.format(v=value)
-        if fold.ordered:
-            order = f"event_at_us, order_by NULLS FIRST, known_at_us, {value} NULLS FIRST"
+            target[f"{value}_{suffix.format(n=use.n)}"] = text.format(v=value, n=use.n)
+        if any("{rank}" in text for _, text in fold.sql_collect):
+            order = f"event_at_us, order_by NULLS FIRST, known_at_us, {_ordering(state, use)} NULLS FIRST"
             derived[f"{value}_rank"] = (
                 f"row_number() OVER (PARTITION BY {', '.join(key_names(state))} ORDER BY {order})"
             )
@@ -72,16 +72,26 @@ def collected(uses: Iterable[tuple[int, FoldUse]], over: str = "") -> list[str]:
     """The columns that collect folds, named `f<place>_<suffix>`; `over` makes them running ones."""
     columns = []
     for place, use in uses:
-        value = "" if use.input is None else f"v{use.input}"
+        value = f"v{use.input}"
         chosen = "" if use.filter is None else f" FILTER (WHERE w{use.filter})"
-        for suffix, text in FOLDS[use.fold].sql_collect:
-            columns.append(f"{text.format(v=value, rank=f'{value}_rank', n=use.n)}{chosen}{over} AS f{place}_{suffix}")
+        fold = FOLDS[use.fold]
+        texts = {suffix: text.format(v=value, rank=f"{value}_rank", n=use.n) for suffix, text in fold.sql_collect}
+        for suffix, text in fold.sql_elements:
+            texts |= {f"{suffix}{i}": text.format(v=value, i=i) for i in range(1, use.n + 1)}
+        columns += [f"{text}{chosen}{over} AS f{place}_{suffix}" for suffix, text in texts.items()]
     return columns
+
+
+def _ordering(state: State, use: FoldUse) -> str:
+    """What orders the values of a fold's input. Inside a list DuckDB puts null after all others, and R5 before."""
+    if use.input is not None and state.inputs[use.input].dtype.kind == "list":
+        return f"list_transform(v{use.input}, lambda e: {{'held': e IS NOT NULL, 'item': e}})"
+    return f"v{use.input}"
 
 
 def zones_of(nodes: Iterable[Node]) -> set[str]:
     """The zones that expressions name."""
-    return {getattr(node, "parameter", "") for top in nodes for node in walk(top)} - {""}
+    return {node.parameter for top in nodes for node in walk(top) if isinstance(node, Call)} - {""}
 
 
 def _listed(columns: dict[str, str]) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import count
 from typing import Any, assert_never
 
 from featurestore.expr.nodes import (
     Aggregate,
+    AsOf,
     Call,
     ColumnRef,
     Default,
     FeatureRef,
     Literal,
     Node,
+    PythonCall,
     RequestRef,
     inputs_of,
 )
@@ -23,8 +26,16 @@ from featurestore.semantics.scalars import scalar_row
 from featurestore.semantics.statuses import NULL, OK, OVERFLOW
 
 Known = Mapping[Any, Any]
-"""Values by column or request name; `(value, status)` by aggregate node and by `(view, feature)`."""
+"""Values by column or request name and by `AsOf()`; `(value, status)` by aggregate node and by `(view, feature)`."""
 Row = dict[str, Value]
+_numbers = count()
+
+
+@cache
+def answer_key(_: Aggregate) -> int:
+    """The key of an aggregate's answer in what is known: hashing a whole expression for each question would cost
+    more than answering it."""
+    return next(_numbers)
 
 
 @cache
@@ -40,10 +51,16 @@ def value_of(node: Node) -> Callable[[Known], Value]:
         case FeatureRef():
             place = (node.view, node.name)
             return lambda known: known[place][0]
+        case AsOf():
+            return lambda known: known[node]
         case Aggregate():
-            return lambda known: known[node][0]
+            answer = answer_key(node)
+            return lambda known: known[answer][0]
         case Call():
             return _call(node)
+        case PythonCall():
+            function, given = node.function, [value_of(argument) for argument in node.arguments]
+            return lambda known: function.answer([argument(known) for argument in given])
         case Default():
             inner, status, default = value_of(node.input), status_of(node.input), node.value
 
@@ -60,7 +77,7 @@ def value_of(node: Node) -> Callable[[Known], Value]:
 def status_of(node: Node) -> Callable[[Known], int]:
     """A function from what is known to the node's status (R14)."""
     match node:
-        case Literal():
+        case Literal() | AsOf():
             return lambda _: OK
         case ColumnRef() | RequestRef():
             name = node.name
@@ -69,8 +86,9 @@ def status_of(node: Node) -> Callable[[Known], int]:
             place = (node.view, node.name)
             return lambda known: int(known[place][1])
         case Aggregate():
-            return lambda known: int(known[node][1])
-        case Call():
+            answer = answer_key(node)
+            return lambda known: int(known[answer][1])
+        case Call() | PythonCall():
             value, inputs = value_of(node), [status_of(each) for each in inputs_of(node)]
             return lambda known: OK if value(known) is not None else max([NULL, *(each(known) for each in inputs)])
         case Default():
@@ -113,4 +131,6 @@ def compute_features(view: View, known: dict[Any, Any]) -> None:
     """The right half of a plan: add `(view, feature) -> (value, status)` for each feature of a view to what is
     known."""
     for feature in view.features:
-        known[view.name, feature.name] = (value_of(feature.node)(known), status_of(feature.node)(known))
+        value = value_of(feature.node)(known)
+        computed = value is not None and isinstance(feature.node, (Call, PythonCall))
+        known[view.name, feature.name] = (value, OK if computed else status_of(feature.node)(known))

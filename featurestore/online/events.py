@@ -3,30 +3,65 @@ its reason (R16)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from featurestore.errors import FeatureStoreError, InputError, MissingColumn, NaiveTime, UnknownColumn, did_you_mean
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.errors import (
+    FeatureStoreError,
+    InputError,
+    InvalidValue,
+    MissingColumn,
+    NaiveTime,
+    UnknownColumn,
+    did_you_mean,
+)
 from featurestore.online import codec
 from featurestore.plan.nodes import Scan
-from featurestore.semantics.dtypes import DATE, TIMESTAMP, DType, Value, canonical
+from featurestore.plan.outcomes import BAD_VALUES, MISFIT, SKIPPED, reason_of, reason_text
+from featurestore.semantics.dtypes import DATE, FLOAT64, TIMESTAMP, DType, Value, canonical, list_of
 from featurestore.semantics.identity import fingerprint
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US
+from featurestore.semantics.instants import INT64_MAX, INT64_MIN, moment_of
 from featurestore.semantics.zones import instant_of_local_us
 from featurestore.tables import arrow_table
 
 Row = dict[str, Value]
+_STORED: dict[str, type] = {
+    "bool": bool,
+    "int64": int,
+    "float64": float,
+    "string": str,
+    "timestamp": int,
+    "date": int,
+    "decimal": int,
+}
+_RANGES = {"int64": (INT64_MIN, INT64_MAX), "timestamp": (INT64_MIN, INT64_MAX), "date": (-(2**31), 2**31 - 1)}
+_LONGEST = 80
+"""Letters of a bad value that the log keeps."""
+
+
+class _Skipped(InvalidValue):
+    """A local time that the clocks of its zone jumped over; to others it is a value like any that does not fit."""
+
+    @property
+    def name(self) -> str:
+        """The error's name as printed and as sent over HTTP."""
+        return InvalidValue.__name__
 
 
 @dataclass(slots=True)
 class Checked:
-    """Rows of one call: canonical ones, those set aside as `(raw row, reason)`, and how many values became null."""
+    """Rows of one call: canonical ones, those set aside as `(place, raw row, reason)`, and how many values of each
+    column became null."""
 
     rows: list[Row] = field(default_factory=list)
-    quarantined: list[tuple[dict[str, Any], str]] = field(default_factory=list)
-    bad_values: int = 0
+    quarantined: list[tuple[int, dict[str, Any], str]] = field(default_factory=list)
+    bad_values: Counter[str] = field(default_factory=Counter)
 
 
 def check_events(scan: Scan, events: object) -> Checked:
@@ -38,7 +73,9 @@ def check_events(scan: Scan, events: object) -> Checked:
     """
     if scan.event_at is None:
         raise InputError(
-            f"`{scan.source}` is static and takes no events", fix="change its data and run `featurestore materialize`"
+            f"`{scan.source}` is static and takes no events",
+            where=f"ingest into `{scan.source}`",
+            fix="change its data and run `featurestore materialize`",
         )
     if scan.data is not None and scan.row_id is None:
         raise InputError(
@@ -47,28 +84,31 @@ def check_events(scan: Scan, events: object) -> Checked:
             fix="mark the column that tells its rows apart: `id: RowId[int]`",
         )
     checked = Checked()
+    marked = (scan.event_at, scan.known_at, scan.row_id)
     for place, event in enumerate(_as_dicts(scan, events)):
         _check_names(scan, event, place)
         row: Row = {}
-        reason = None
+        stood: dict[str, int] = {}
+        misfits: dict[str, str] = {}
         for column in scan.columns:
             raw = event[column.name] if column.name in event else event[column.stored]
             try:
-                row[column.name] = _canonical(raw, column.dtype, scan.zone)
+                row[column.name] = entered(raw, column.dtype, scan.zone)
             except NaiveTime as error:
                 error.where = f"row {place}, `{scan.source}.{column.name}`"
                 raise
             except FeatureStoreError as error:
                 row[column.name] = None
-                if column.name in (scan.event_at, scan.known_at, scan.row_id):
-                    reason = f"{column.name}: {error.what}"
-                else:
-                    checked.bad_values += 1
-        reason = reason or _unusable(scan, row)
-        if reason:
-            checked.quarantined.append((dict(event), reason))
+                stood[column.name] = SKIPPED if isinstance(error, _Skipped) else MISFIT
+                if column.name not in marked:
+                    misfits[column.name] = _short(raw)
+        # a row that has no KnownTime is stamped when it is committed
+        code = reason_of(scan, row, stood, 0)
+        checked.bad_values.update(misfits.keys())
+        if code is not None:
+            checked.quarantined.append((place, dict(event), reason_text(scan, code)))
         else:
-            checked.rows.append(row)
+            checked.rows.append(row | {BAD_VALUES: misfits} if misfits else row)
     return checked
 
 
@@ -78,9 +118,35 @@ def encode(row: Row) -> str:
 
 
 def decode(body: str, scan: Scan) -> Row:
-    """A row of the log with the columns of today: one that was declared later is null."""
+    """A row of the log with the columns of today: one that was declared later is null, and so is a value that its
+    column does not hold any more."""
     stored = codec.decode(body)
-    return {column.name: stored.get(column.name) for column in scan.columns}
+    return {column.name: of_today(stored.get(column.name), column.dtype) for column in scan.columns}
+
+
+def of_today(value: Value, dtype: DType) -> Value:
+    """A stored value as a type reads it; null where the type does not hold it."""
+    kind = dtype.kind
+    if kind in ("list", "vector"):
+        return _items_of_today(value, dtype)
+    if kind == "float64" and type(value) is int and abs(value) <= 2**53:
+        return float(value)
+    if kind in _STORED and type(value) is not _STORED[kind]:
+        return None
+    low, high = _RANGES.get(kind, (None, None))
+    if kind == "decimal":
+        low, high = -(10**dtype.precision) + 1, 10**dtype.precision - 1
+    return value if low is None or high is None or low <= value <= high else None
+
+
+def _items_of_today(value: Value, dtype: DType) -> Value:
+    """A list is held only if all its items are, and a vector only if none of them is null."""
+    if not isinstance(value, list) or (dtype.kind == "vector" and len(value) != dtype.length):
+        return None
+    item_type = dtype.item or FLOAT64
+    items = tuple(None if type(item) is int and item_type == FLOAT64 else of_today(item, item_type) for item in value)
+    lost = any(item is None and (given is not None or not dtype.item) for item, given in zip(items, value, strict=True))
+    return None if lost else items
 
 
 def times_and_identity(scan: Scan, row: Row, stamped_us: int, position: int) -> tuple[int, int, Value, str | None]:
@@ -107,7 +173,12 @@ def _as_dicts(scan: Scan, events: object) -> Iterable[Mapping[str, Any]]:
         and all(isinstance(event, Mapping) for event in events)
     ):
         return events
-    rows: list[dict[str, Any]] = arrow_table(events, f"the events of `{scan.source}`").to_pylist()
+    table = arrow_table(events, f"the events of `{scan.source}`")
+    for place, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # R1; and Python has no such time
+            floored = pc.floor_temporal(table.column(place), unit="microsecond")
+            table = table.set_column(place, column.name, floored.cast(pa.timestamp("us", column.type.tz)))
+    rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 
@@ -132,24 +203,27 @@ def _check_names(scan: Scan, event: Mapping[str, Any], place: int) -> None:
         )
 
 
-def _canonical(raw: object, dtype: DType, zone: str | None) -> Value:
+def entered(raw: object, dtype: DType, zone: str | None) -> Value:
+    """A pushed value, canonical; a time without a zone is read in the source's.
+
+    Raises: InvalidValue, NaiveTime  when the type cannot hold it.
+    """
     if dtype == DATE and isinstance(raw, datetime):
         raw = raw.date()
+    if zone is not None and dtype == list_of(TIMESTAMP) and isinstance(raw, Sequence) and not isinstance(raw, str):
+        return tuple(entered(item, TIMESTAMP, zone) for item in raw)
     if dtype != TIMESTAMP or zone is None or raw is None:
         return canonical(raw, dtype)
-    try:
-        moment = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
-    except ValueError:
-        return canonical(raw, dtype)  # which says what is wrong with it
+    moment = moment_of(raw) if isinstance(raw, str) else raw
     if not isinstance(moment, datetime) or moment.tzinfo is not None:
         return canonical(raw, dtype)
-    return instant_of_local_us(zone, canonical(moment.replace(tzinfo=UTC), dtype))
+    local_us = canonical(moment.replace(tzinfo=UTC), dtype)
+    at_us = None if local_us is None else instant_of_local_us(zone, local_us)
+    if at_us is None and local_us is not None:
+        raise _Skipped(f"{moment} does not exist in {zone}", fix="send the time that the clocks showed")
+    return at_us
 
 
-def _unusable(scan: Scan, row: Row) -> str | None:
-    for name in (scan.event_at, scan.known_at):
-        if name is not None and (row[name] is None or not EARLIEST_US <= row[name] <= LATEST_US):
-            return f"{name} is no usable instant"
-    if scan.row_id is not None and row[scan.row_id] is None:
-        return f"{scan.row_id} is null"
-    return None
+def _short(raw: object) -> str:
+    """A value as the log can keep it."""
+    return str(raw)[:_LONGEST].encode("utf-8", errors="backslashreplace").decode()

@@ -15,14 +15,16 @@ from featurestore.errors import (
     FeatureStoreError,
     InputError,
     MissingColumn,
+    RowFunctionFailed,
     StoreEmpty,
     StoreUnavailable,
-    did_you_mean,
+    rename_to,
 )
+from featurestore.expr.nodes import AsOf
 from featurestore.online import codec
 from featurestore.online.evaluate import compute_features
 from featurestore.online.keys import generation_prefix, key_name, pointer_name
-from featurestore.online.pointers import Pointer, decode_pointer, reaching, read_pointers
+from featurestore.online.pointers import Pointer, content_version, decode_pointer, reaching, read_pointers
 from featurestore.online.tree import ROOT, Tree
 from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Finished, ViewReader, first_guess
@@ -102,17 +104,23 @@ class LookupRoad:
         asked_us = as_of_us
         if asked_us is not None and not EARLIEST_US < asked_us < LATEST_US:
             raise InputError(
-                f"as_of {asked_us} is no usable instant", fix="give an instant between the years 1 and 9999"
+                f"as_of {asked_us} is no usable instant",
+                where=f"feature set `{plan.name}`",
+                fix="give an instant between the years 1 and 9999",
             )
         for _ in range(ATTEMPTS):
             pointers = self._known_pointers(plan)
             at_us = asked_us if asked_us is not None else self._now_us(pointers.values())
             answer = self._answer(plan, questions, at_us, pointers, given=asked_us is not None)
             if answer is not None:
-                return Vectors.of(plan, answer, at_us)
+                return Vectors.of(plan, answer, at_us, content_version(plan, pointers))
             if asked_us is not None:
                 time.sleep(WAIT_S)
-        raise StoreUnavailable("the online state changed again and again while it was read", fix="try again")
+        raise StoreUnavailable(
+            "the online state changed again and again while it was read",
+            where=f"feature set `{plan.name}`",
+            fix="try again",
+        )
 
     def _answer(
         self,
@@ -126,7 +134,7 @@ class LookupRoad:
         """What is known for each question, or None when a pointer moved and everything has to be read again."""
         # aggregates by question and view: two roles of one state have the same aggregates, for other keys
         finished: list[dict[str, Finished]] = [{} for _ in questions]
-        open_questions = self._questions(plan, questions, finished, at_us)
+        open_questions = self._questions(plan, questions, finished, at_us, pointers, given=given)
         first = True
         while open_questions or first:
             replies, moved = self._fetch(plan, open_questions, pointers, at_us, given=given)
@@ -138,10 +146,15 @@ class LookupRoad:
                     return None
             open_questions = [question for question in open_questions if self._read(question, at_us, finished)]
         known: list[dict[Any, Any]] = [dict(question) for question in questions]
-        for values, answers in zip(known, finished, strict=True):
+        for place, (values, answers) in enumerate(zip(known, finished, strict=True)):
             for view in plan.views:
                 values.update(answers.get(view.name, {}))
-                compute_features(view, values)
+                values[AsOf()] = view.instant_us(at_us)
+                try:
+                    compute_features(view, values)
+                except RowFunctionFailed as error:
+                    error.where = f"question {place}, view `{view.name}`"
+                    raise
         return known
 
     def _read(self, question: _Question, at_us: int, finished: list[dict[str, Finished]]) -> bool:
@@ -157,21 +170,28 @@ class LookupRoad:
         return bool(missing)
 
     def _questions(
-        self, plan: Plan, inputs: Sequence[dict[str, Value]], finished: list[dict[str, Finished]], at_us: int
+        self,
+        plan: Plan,
+        inputs: Sequence[dict[str, Value]],
+        finished: list[dict[str, Finished]],
+        at_us: int,
+        pointers: dict[str, Pointer],
+        *,
+        given: bool,
     ) -> list[_Question]:
         found: dict[tuple[str, Key], _Question] = {}
         readers = self._readers.setdefault(
             plan.version, {view.name: ViewReader(view) for view in plan.views if view.state}
         )
-        roles = {
-            view.state.id: [other.spans for other in plan.views if other.state == view.state]
-            for view in plan.views
-            if view.state
-        }
+        guesses: dict[str, dict[bytes, None]] = {}
+        for view in plan.views:
+            if view.state is not None:
+                past, levels = given or view.refresh_us > 1, pointers[view.state.id].levels
+                names = first_guess(view.spans, view.instant_us(at_us), levels, past=past)
+                guesses.setdefault(view.state.id, {}).update(dict.fromkeys(names))
         for view in plan.views:
             if view.state is None:
                 continue
-            guess = first_guess({span for spans in roles[view.state.id] for span in spans}, at_us)
             for place, values in enumerate(inputs):
                 key = tuple(values[name] for name in view.inputs)
                 if None in key:
@@ -180,7 +200,9 @@ class LookupRoad:
                     continue
                 question = found.get((view.state.id, key))
                 if question is None:
-                    question = found[view.state.id, key] = _Question(view.state, key, Tree(view.state), list(guess))
+                    question = found[view.state.id, key] = _Question(
+                        view.state, key, Tree(view.state), list(guesses[view.state.id])
+                    )
                 question.rows.append((place, readers[view.name]))
         return list(found.values())
 
@@ -268,7 +290,7 @@ class LookupRoad:
 def _too_short(view: View, pointer: Pointer) -> Span | None:
     """A window of the view that is longer than what the state was trimmed for."""
     kept = pointer.longest_us
-    return next((span for span in view.spans if kept is not None and (span.length_us or 2**63) > kept), None)
+    return next((span for span in view.spans if kept is not None and view.reach_us(span) > kept), None)
 
 
 def canonical_inputs(plan: Plan, row: Mapping[str, Any], place: int) -> dict[str, Value]:
@@ -281,8 +303,10 @@ def canonical_inputs(plan: Plan, row: Mapping[str, Any], place: int) -> dict[str
                 f"question {place} lacks the input `{given.name}`",
                 where=f"feature set `{plan.name}`",
                 has=[str(name) for name in row],
-                fix=did_you_mean(
-                    given.name, [str(name) for name in row], f"send `{given.name}` ({given.dtype}); null is allowed"
+                fix=rename_to(
+                    given.name,
+                    [str(name) for name in row if name not in {each.name for each in plan.inputs}],
+                    f"send `{given.name}` ({given.dtype}); null is allowed",
                 ),
             )
         try:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
+import secrets
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import redis
 
 from featurestore.errors import StoreBehind, StoreEmpty, StoreError
 from featurestore.log.event_log import EventLog
+from featurestore.log.quarantine import Quarantine
 from featurestore.online.events import Checked, check_events, encode
 from featurestore.online.lookup import LookupRoad
 from featurestore.online.pointers import Pointer
-from featurestore.online.state_store import Counts, StateStore
+from featurestore.online.state_store import StateStore
 from featurestore.online.vectors import Vectors
 from featurestore.plan.nodes import Plan, Scan, State
+from featurestore.plan.outcomes import Counts
 
 CHECK_EVERY_S = 0.1
 """How often a lookup looks whether a dead writer left rows behind."""
+FIRST_FEW = 10
+"""Rows that were set aside which a report names one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,9 @@ class IngestReport:
     """What became of one call's rows (R16): for every state, in = applied + duplicate + unkeyed + quarantined.
 
     `first` and `last` are log positions, 0 when nothing was committed. A state that was never materialised is not in
-    `states`: its rows are in the log and will be in it.
+    `states`: its rows are in the log and will be in it. `reasons` counts the quarantined rows, `bad_columns` the bad
+    values; `set_aside` are the first few quarantined rows, each as its place in the call and its reason. `call` is
+    the name under which the quarantine keeps them.
     """
 
     source: str
@@ -40,17 +45,23 @@ class IngestReport:
     quarantined: int
     bad_values: int
     states: dict[str, Counts] = field(default_factory=dict)
+    call: str = ""
+    reasons: dict[str, int] = field(default_factory=dict)
+    bad_columns: dict[str, int] = field(default_factory=dict)
+    set_aside: tuple[tuple[int, str], ...] = ()
 
 
 class OnlineStore:
     """One project's online road. Every process of the project may have one; threads may share it."""
 
-    def __init__(self, client: redis.Redis, writer: redis.Redis, project: str, log: EventLog, quarantine: Path) -> None:
+    def __init__(
+        self, client: redis.Redis, writer: redis.Redis, project: str, log: EventLog, quarantine: Quarantine
+    ) -> None:
         """Lookups go through `client`, whose patience is short; what is written goes through `writer`."""
         self.client, self.writer, self.log = client, writer, log
         self.states = StateStore(writer, project)
         self._road = LookupRoad(client, project)
-        self._quarantine = quarantine
+        self.quarantine = quarantine
         self._check_again: dict[str, float] = {}
 
     def close(self) -> None:
@@ -79,13 +90,13 @@ class OnlineStore:
         materialised state; when it raises after the commit (the server is away), they are in the log and are applied
         by the next call or `recover`.
         """
-        checked = check_events(scan, events)
+        checked, call = check_events(scan, events), secrets.token_hex(6)
         with self.log.turn(scan.source):
             self._follow(scan.source, states)  # what another writer left, so that the counts are of this call's rows
             if scan.known_at is None:
                 self._hold(states)
             try:
-                positions = self._commit(scan, checked)
+                positions = self._commit(scan, checked, call)
             except BaseException:
                 self._follow(scan.source, states)
                 raise
@@ -106,8 +117,12 @@ class OnlineStore:
             positions[0] if positions else 0,
             positions[-1] if positions else 0,
             len(checked.quarantined),
-            checked.bad_values,
+            checked.bad_values.total(),
             counts,
+            call,
+            dict(Counter(reason for _, _, reason in checked.quarantined)),
+            dict(checked.bad_values),
+            tuple((place, reason) for place, _, reason in checked.quarantined[:FIRST_FEW]),
         )
 
     def recover(self, states: Sequence[State]) -> dict[str, Counts]:
@@ -127,7 +142,11 @@ class OnlineStore:
         for state_id, pointer in self.states.pointers(states).items():
             source = state_id.split(".")[0]
             if pointer is None:
-                raise StoreEmpty(f"the online store holds no state `{state_id}`", fix="run `featurestore materialize`")
+                raise StoreEmpty(
+                    f"the online store holds no state for `{source}`",
+                    where=f"state `{state_id}`",
+                    fix="run `featurestore materialize`",
+                )
             self._check_log(state_id, source, pointer)
             found[state_id] = pointer
         return found
@@ -136,11 +155,17 @@ class OnlineStore:
         """Whether the log has rows that nobody is about to apply. Raises: StoreBehind  for the state of another log."""
         if time.monotonic() < self._check_again.get(state.id, 0.0):
             return False
-        self._check_again[state.id] = time.monotonic() + CHECK_EVERY_S
         pointer = self._road.known_pointer(state)
         if pointer is None:
             return False
-        self._check_own_log(state, pointer)
+        try:
+            self._check_own_log(state, pointer)
+        except StoreBehind:  # what is known may be old
+            pointer = self.states.pointers([state])[state.id]
+            if pointer is None:
+                return False
+            self._check_own_log(state, pointer)
+        self._check_again[state.id] = time.monotonic() + CHECK_EVERY_S  # not before: a refusal is not for once only
         source = state.scan.source
         held = pointer.pending_us is not None
         return (held or pointer.applied < self.log.head(source)) and self.log.idle(source)
@@ -160,9 +185,9 @@ class OnlineStore:
                 fix="wait for the writer, or run `featurestore ingest` or `materialize`",
             )
 
-    def _commit(self, scan: Scan, checked: Checked) -> range:
+    def _commit(self, scan: Scan, checked: Checked, call: str) -> range:
         if checked.quarantined:
-            self._set_aside(scan.source, checked.quarantined)
+            self.quarantine.append(scan.source, call, self.clock_us(), checked.quarantined)
         if not checked.rows:
             return range(0)
         stamp_us = max(self.clock_us(), (self.log.last_known_at_us(scan.source) or 0) + 1)
@@ -179,11 +204,12 @@ class OnlineStore:
         counts: dict[str, Counts] = {}
         moved: dict[str, Pointer] = {}
         mine = [state for state in states if state.scan.source == source]
+        now_us = self.clock_us() if mine else 0
         for state_id, pointer in self.states.pointers(mine).items():
             if pointer is not None:
                 state = next(each for each in mine if each.id == state_id)
                 self._check_own_log(state, pointer)
-                after, counts[state_id] = self.states.follow(state, pointer, self.log)
+                after, counts[state_id] = self.states.follow(state, pointer, self.log, now_us)
                 if after != pointer or pointer.pending_us is not None:
                     moved[state_id] = replace(after, pending_us=None)
         self.states.publish(moved)
@@ -192,14 +218,3 @@ class OnlineStore:
     def _check_own_log(self, state: State, pointer: Pointer) -> None:
         if pointer.log != self.log.identity or pointer.applied > self.log.head(state.scan.source):
             self._check_log(state.id, state.scan.source, pointer)
-
-    def _set_aside(self, source: str, rows: list[tuple[dict[str, Any], str]]) -> None:
-        """Append rows that cannot be used to `<source>.jsonl`, each with its reason."""
-        self._quarantine.mkdir(parents=True, exist_ok=True)
-        text = "".join(
-            json.dumps({"reason": reason, "row": row}, default=str, ensure_ascii=False) + "\n" for row, reason in rows
-        )
-        with (self._quarantine / f"{source}.jsonl").open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())

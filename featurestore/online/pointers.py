@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ import redis
 
 from featurestore.errors import StoreEmpty, StoreUnavailable
 from featurestore.online.keys import pointer_name
-from featurestore.plan.nodes import State
+from featurestore.plan.nodes import Plan, State
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,10 @@ class Pointer:
 
     `applied` is the last log position whose row every key has; `stamp_us` the greatest stamp among them; `log` the
     identity of the log. `longest_us` is the longest window it was trimmed for, None when nothing was trimmed.
+    `content` is that of a static source's rows (R20), empty for one with times.
     `pending_us` is set while rows with later stamps are being applied: until they all are, a lookup may ask for no
-    later instant. `keys` and `rows` are counts when it was built.
+    later instant. `keys` and `rows` are counts when it was built. `levels` are those at which any key's tree has nodes:
+    what a read asks for at once.
     """
 
     generation: str
@@ -34,6 +36,8 @@ class Pointer:
     keys: int
     rows: int
     pending_us: int | None = None
+    content: str = ""
+    levels: tuple[int, ...] = ()
 
     def encode(self) -> bytes:
         """As stored: versioned JSON."""
@@ -52,7 +56,7 @@ def decode_pointer(data: bytes | None, state: State) -> Pointer:
             has="nothing" if written is None else f"format {written}, which another version of the product wrote",
             fix="run `featurestore materialize`",
         )
-    return Pointer(**fields)
+    return Pointer(**{**fields, "levels": tuple(fields["levels"])})
 
 
 def read_pointers(client: redis.Redis, project: str, states: Sequence[State]) -> dict[str, Pointer | None]:
@@ -62,6 +66,11 @@ def read_pointers(client: redis.Redis, project: str, states: Sequence[State]) ->
     with reaching(client):
         found: list[Any] = client.mget([pointer_name(project, state.id) for state in states])
     return {state.id: decode_pointer(data, state) if data else None for state, data in zip(states, found, strict=True)}
+
+
+def content_version(plan: Plan, pointers: Mapping[str, Pointer]) -> str:
+    """The version of what these states answer: the plan's, with the content of the static tables in them (R20)."""
+    return plan.version_with((state.scan.source, pointers[state.id].content) for state in plan.states)
 
 
 class reaching:  # reads as a statement: `with reaching(client):`
@@ -75,13 +84,17 @@ class reaching:  # reads as a statement: `with reaching(client):`
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, redis.exceptions.BusyLoadingError):
-            raise StoreUnavailable("the online store is still loading its data", fix="try again in a moment") from None
+            raise StoreUnavailable(
+                "the online store is still loading its data", where=self._place(), fix="try again in a moment"
+            ) from None
         if isinstance(error, redis.exceptions.RedisError):
-            options = self._client.connection_pool.connection_kwargs
-            place = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
             raise StoreUnavailable(
                 "the online store does not answer",
-                where=str(place),
+                where=self._place(),
                 has=f"{type(error).__name__}: {error}",
                 fix="start it, or mend FEATURESTORE_REDIS_URL",
             ) from None
+
+    def _place(self) -> str:
+        options = self._client.connection_pool.connection_kwargs
+        return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")

@@ -285,7 +285,7 @@ def connect(url: str, *, timeout_s: float = 0.25) -> redis.Redis:
         pool.connection_class(**pool.connection_kwargs)  # an unknown option fails here and not at the first request
     except (ValueError, TypeError, redis.RedisError):
         # Only the scheme is shown, and no cause: in a malformed URL any other part may be the password.
-        where = f"{url.partition('://')[0]}://..." if "://" in url else None
+        where = f"{url.partition('://')[0]}://..." if "://" in url else "FEATURESTORE_REDIS_URL or featurestore.toml"
         fix = "write redis://, rediss:// or unix://, with special characters in the password percent-encoded"
         raise ConfigError("the URL of the online store is malformed", where=where, fix=fix) from None
     return redis.Redis.from_pool(pool)

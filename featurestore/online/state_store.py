@@ -18,36 +18,45 @@ from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, times_and_identity
 from featurestore.online.keys import generation_prefix, key_name, pointer_name
 from featurestore.online.pointers import Pointer, reaching, read_pointers
-from featurestore.online.tree import EVENT, ROOT, Row, Tree, grown, path_names
+from featurestore.online.tree import EVENT, ROOT, Row, Tree, grown, path_names, visible_us
 from featurestore.plan.nodes import State
+from featurestore.plan.outcomes import Counts, reason_of
 from featurestore.semantics.dtypes import Value
+from featurestore.semantics.instants import INT64_MIN
+from featurestore.semantics.windows import RETAINED_US
 
 KEYS_PER_TRIP = 500
 BYTES_PER_TRIP = 2_000_000
 ENTRIES_PER_STEP = 5_000
+TRIMS_PER_WINDOW = 8
+"""How often a key is trimmed while a window passes."""
 Key = tuple[Value, ...]
 
 
 @dataclass(slots=True)
-class Counts:
-    """What became of rows for one state (R16): in = applied + duplicate + unkeyed + quarantined."""
+class _Work:
+    """One key with the rows that came for it."""
 
-    applied: int = 0
-    duplicate: int = 0
-    unkeyed: int = 0
-    quarantined: int = 0
+    name: bytes
+    tree: Tree
+    rows: list[Row]
+    horizon_us: int | None = None
 
-    def add(self, other: Counts) -> None:
-        """Add the counts of more rows."""
-        self.applied += other.applied
-        self.duplicate += other.duplicate
-        self.unkeyed += other.unkeyed
-        self.quarantined += other.quarantined
+    def trim(self) -> set[bytes]:
+        """Drop what lies before the horizon; the nodes that have to be fetched first."""
+        missing: set[bytes] = set()
+        if self.horizon_us is not None:
+            self.tree.trim(self.horizon_us, missing)
+        return missing
 
-    @property
-    def total(self) -> int:
-        """All rows that came in."""
-        return self.applied + self.duplicate + self.unkeyed + self.quarantined
+
+def _horizon(work: _Work, longest_us: int, clock_us: int) -> int | None:
+    """Before when a key's rows can go, or None while little would."""
+    kept_us = longest_us + RETAINED_US
+    visible = [at_us for row in work.rows if (at_us := visible_us(row)) <= clock_us]
+    horizon_us = max(visible, default=INT64_MIN) - kept_us
+    known_us = work.tree.checked_us
+    return horizon_us if known_us is None or horizon_us - known_us > kept_us // TRIMS_PER_WINDOW else None
 
 
 class StateStore:
@@ -60,8 +69,19 @@ class StateStore:
         """Where each state stands; None for one that was never published."""
         return read_pointers(self._client, self._project, states)
 
-    def apply(self, state: State, generation: str, rows: Iterable[tuple[Key, Row]]) -> Counts:
-        """Merge rows into a generation. Applying a row again changes nothing (R6). The caller has the source's turn."""
+    def apply(
+        self,
+        state: State,
+        pointer: Pointer,
+        rows: Iterable[tuple[Key, Row]],
+        clock_us: int = INT64_MIN,
+    ) -> tuple[Pointer, Counts]:
+        """Merge rows into the generation of a pointer, which may say more of it then. Applying a row again changes
+        nothing (R6). The caller has the source's turn.
+
+        What no window can see any more is dropped (R12), judged by the greatest `visible_at` that came for the key and
+        that the store's clock has reached.
+        """
         counts = Counts()
         by_key: dict[Key, list[Row]] = {}
         for key, row in rows:
@@ -70,50 +90,71 @@ class StateStore:
             else:
                 by_key.setdefault(key, []).append(row)
         keys = iter(by_key.items())
+        levels = set(pointer.levels)
+        prefix = generation_prefix(self._project, state.id, pointer.generation)
         while chunk := list(islice(keys, KEYS_PER_TRIP)):
+            work = [_Work(key_name(prefix, key), Tree(state), rows) for key, rows in chunk]
             with reaching(self._client):
-                self._apply_chunk(state, generation, chunk, counts)
-        return counts
+                self._apply_chunk(work, pointer, clock_us, counts)
+            levels.update(*(each.tree.levels for each in work))
+        return replace(pointer, levels=tuple(sorted(levels))), counts
 
-    def _apply_chunk(self, state: State, generation: str, chunk: list[tuple[Key, list[Row]]], counts: Counts) -> None:
-        prefix = generation_prefix(self._project, state.id, generation)
-        work = [(key_name(prefix, key), Tree(state), rows) for key, rows in chunk]
-        wanted = {name: {ROOT, *(field for row in rows for field in path_names(row[EVENT]))} for name, _, rows in work}
-        while wanted:
+    def _apply_chunk(self, work: list[_Work], pointer: Pointer, clock_us: int, counts: Counts) -> None:
+        guess = pointer.levels
+        self._complete(
+            work,
+            {
+                each.name: {ROOT, *(name for row in each.rows for name in path_names(row[EVENT], guess))}
+                for each in work
+            },
+            lambda each: {name for row in each.rows if (name := each.tree.wanted(row)) is not None},
+        )
+        for each in work:
+            for row in each.rows:
+                if each.tree.insert(row):
+                    counts.applied += 1
+                else:
+                    counts.duplicate += 1
+        if pointer.longest_us is not None:
+            for each in work:
+                each.horizon_us = _horizon(each, pointer.longest_us, clock_us)
+            self._complete([each for each in work if each.horizon_us is not None], {}, _Work.trim)
+        pipe = self._client.pipeline(transaction=False)
+        for each in work:
+            if each.tree.removed:
+                pipe.hdel(each.name, *each.tree.removed)
+            if each.tree.changed:
+                fields: dict[Any, Any] = {field: codec.encode(each.tree.nodes[field]) for field in each.tree.changed}
+                pipe.hset(each.name, mapping=fields)
+        pipe.execute()
+
+    def _complete(
+        self, work: list[_Work], wanted: dict[bytes, set[bytes]], missing: Callable[[_Work], set[bytes]]
+    ) -> None:
+        """Fetch what is wanted, and what turns out to be missing then, until nothing is."""
+        trees = {each.name: each.tree for each in work}
+        while wanted or (wanted := {each.name: found for each in work if (found := missing(each))}):
             asked = {name: sorted(fields) for name, fields in wanted.items()}
             pipe = self._client.pipeline(transaction=False)
             for name, fields in asked.items():
                 pipe.hmget(name, fields)
-            trees = {name: tree for name, tree, _ in work}
             for (name, fields), reply in zip(asked.items(), pipe.execute(), strict=True):
                 trees[name].nodes.update(
                     {field: codec.decode(data) if data else None for field, data in zip(fields, reply, strict=True)}
                 )
             wanted = {}
-            for name, tree, rows in work:
-                fields_missing = {field for row in rows if (field := tree.wanted(row)) is not None}
-                if fields_missing:
-                    wanted[name] = fields_missing
-        pipe = self._client.pipeline(transaction=False)
-        for name, tree, rows in work:
-            for row in rows:
-                if tree.insert(row):
-                    counts.applied += 1
-                else:
-                    counts.duplicate += 1
-            if tree.changed:
-                pipe.hset(name, mapping={field: codec.encode(tree.nodes[field]) for field in tree.changed})
-        pipe.execute()
 
-    def follow(self, state: State, pointer: Pointer, log: EventLog) -> tuple[Pointer, Counts]:
+    def follow(self, state: State, pointer: Pointer, log: EventLog, clock_us: int) -> tuple[Pointer, Counts]:
         """Apply what the log has beyond a pointer. The caller has the source's turn and publishes the pointer it
         gets."""
         kept, key_of = derive(state), _key_of(state)
         counts = Counts()
         entries = log.entries(state.scan.source, pointer.applied)
         while step := list(islice(entries, ENTRIES_PER_STEP)):
-            rows = [_derived(state, entry, kept, key_of) for entry in step]
-            counts.add(self.apply(state, pointer.generation, rows))
+            rows = [each for entry in step if (each := _derived(state, entry, kept, key_of)) is not None]
+            pointer, more = self.apply(state, pointer, rows, clock_us)
+            counts.add(more)
+            counts.quarantined += len(step) - len(rows)
             pointer = replace(
                 pointer,
                 applied=step[-1].position,
@@ -121,15 +162,15 @@ class StateStore:
             )
         return pointer, counts
 
-    def build(self, state: State, batches: Iterable[pa.RecordBatch]) -> tuple[str, int, int]:
-        """Write a new generation from rows ordered by key, which nobody reads until it is published: its name, keys
-        and rows.
+    def build(self, state: State, batches: Iterable[pa.RecordBatch], pointer: Pointer) -> Pointer:
+        """Write a new generation from rows ordered by key, which nobody reads until its pointer is published.
 
         Shape: columns k0.., event_at_us, known_at_us, order_by, row_id, fingerprint, bits, v0.., seen_us, horizon_us.
         """
         generation = secrets.token_hex(6)
         prefix = generation_prefix(self._project, state.id, generation)
         keys = total = 0
+        levels: set[int] = set()
         width = len(state.key)
         groups = groupby(_rows_of(batches), key=lambda values: values[:width])
         with reaching(self._client), _Writes(self._client) as writes:
@@ -138,9 +179,10 @@ class StateStore:
                 tree = grown(state, [list(member[width:-2]) for member in members], seen_us, horizon_us)
                 for node in tree.changed:
                     writes.hset(key_name(prefix, key), node, codec.encode(tree.nodes[node]))
+                levels |= tree.levels
                 total += len(members)
                 keys += 1
-        return generation, keys, total
+        return replace(pointer, generation=generation, keys=keys, rows=total, levels=tuple(sorted(levels)))
 
     def publish(self, pointers: dict[str, Pointer]) -> None:
         """Make states serve, all at once."""
@@ -218,8 +260,11 @@ def _key_of(state: State) -> Callable[[dict[str, Value]], Key]:
 
 def _derived(
     state: State, entry: Entry, kept: Callable[..., Row], key_of: Callable[[dict[str, Value]], Key]
-) -> tuple[Key, Row]:
+) -> tuple[Key, Row] | None:
+    """A row of the log as the state keeps it; None for one that today's declaration quarantines."""
     row = decode(entry.body, state.scan)
+    if reason_of(state.scan, row, {}, entry.known_at_us) is not None:
+        return None
     return key_of(row), kept(row, *times_and_identity(state.scan, row, entry.known_at_us, entry.position))
 
 

@@ -1,8 +1,9 @@
-"""The rows of one entity key as a radix tree over `event_at`, so that a window is read from a few nodes however many
-rows it holds.
+"""The rows of one entity key as a radix tree over their instants, so that a window is read from a few nodes however
+many rows it holds.
 
-A leaf holds rows. A leaf that grows too large becomes an inner node: summaries of up to 64 children, each a node of
-its own, each covering 1/64 of its time. The name of every node on the way to an instant can be computed, so a read
+A row's place is its `event_at` followed by 32 bits of a hash of its identity, so that rows of one microsecond part,
+too. A leaf holds rows. A leaf that grows too large becomes an inner node: summaries of up to 16 children, each a node
+of its own, each covering 1/16 of its time. The name of every node on the way to an instant can be computed, so a read
 asks for all of them at once. A summary is the greatest `visible_at` below and the state of every fold; where a row
 below is not visible yet, the reader goes down instead.
 
@@ -13,26 +14,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+from zlib import crc32
 
+from featurestore.online.codec import encode
 from featurestore.plan.nodes import State
-from featurestore.semantics.folds import FOLDS, Fold
+from featurestore.semantics.folding.categories import lift_by, merge_by
+from featurestore.semantics.folds import FOLDS
 from featurestore.semantics.folds import State as FoldState
 
-LEAF_ROWS = 128
-TOP = 7
-"""Level of the root's children: 2^42 us, 51 days. A node of level n covers 2^(6n) us."""
-FIRST_GUESS = (7, 6, 5, 4)
-"""Levels that a read asks for before it knows the tree; deeper ones exist only where hundreds of rows fall into 17
-s."""
+LEAF_ROWS = 64
+BITS = 4
+"""A node of level n covers 2^(4n) us; below level 0 it covers a part of one microsecond's rows."""
+TOP = 12
+"""Level of the root's children: 2^48 us, nine years."""
+BOTTOM = -8
+"""Below it the hash has no bits left: rows that share all of it stay in one leaf."""
 ROOT = b"root"
 
 Row = list[Any]
 """`[event_at, known_at, order, row_id, fingerprint, filter bits, value, value, ...]`"""
 Node = dict[str, Any]
 """A leaf `{"rows": [row, ...]}` or an inner node `{"kids": {prefix: [max visible_at, fold state, ...]}}`. The root
-carries `seen` and `horizon` besides."""
+carries `seen`, `horizon` and `checked` besides."""
 
-EVENT, KNOWN, ORDER, ROW_ID, PRINT, BITS, VALUES = range(7)
+EVENT, KNOWN, ORDER, ROW_ID, PRINT, BITS_OF_FILTERS, VALUES = range(7)
 
 
 def visible_us(row: Row) -> int:
@@ -41,14 +46,31 @@ def visible_us(row: Row) -> int:
     return visible
 
 
+def prefix_of(row: Row, level: int) -> int:
+    """The child of a node of the level above that a row belongs to."""
+    event_at: int = row[EVENT]
+    if level >= 0:
+        return event_at >> (BITS * level)
+    identity = row if row[ROW_ID] is None else row[ROW_ID]
+    return ((event_at << 32) | crc32(encode(identity).encode())) >> (32 + BITS * level)
+
+
+def covered(level: int, prefix: int) -> tuple[int, int]:
+    """The first instant that a node's rows can have, and the first after them."""
+    if level >= 0:
+        return prefix << (BITS * level), (prefix + 1) << (BITS * level)
+    start = prefix >> (-BITS * level)
+    return start, start + 1
+
+
 def node_name(level: int, prefix: int) -> bytes:
     """The field that holds the node of a level that covers the instants with this prefix."""
     return b"%d:%d" % (level, prefix)
 
 
-def path_names(at_us: int, levels: Iterable[int] = FIRST_GUESS) -> Iterator[bytes]:
-    """The fields on the way to an instant."""
-    return (node_name(level, at_us >> (6 * level)) for level in levels)
+def path_names(at_us: int, levels: Iterable[int]) -> Iterator[bytes]:
+    """The fields of some levels on the way to an instant."""
+    return (node_name(level, at_us >> (BITS * level)) for level in levels if level >= 0)
 
 
 class Tree:
@@ -58,6 +80,8 @@ class Tree:
         self._folds = [(FOLDS[use.fold], use) for use in state.folds]
         self.nodes = nodes if nodes is not None else {}
         self.changed: set[bytes] = set()
+        self.removed: set[bytes] = set()
+        self.levels: set[int] = set()
 
     @property
     def root(self) -> Node:
@@ -84,20 +108,28 @@ class Tree:
         """The state of one fold over some rows."""
         fold, use = self._folds[place]
         if use.filter is not None:
-            rows = [row for row in rows if row[BITS] >> use.filter & 1]
+            rows = [row for row in rows if row[BITS_OF_FILTERS] >> use.filter & 1]
         values = [None] * len(rows) if use.input is None else [row[VALUES + use.input] for row in rows]
         ranks = [(row[EVENT], row[ORDER], row[KNOWN]) for row in rows] if fold.ordered else ()
+        if use.by is not None:
+            return lift_by(fold, [row[VALUES + use.by] for row in rows], values, ranks, use.n)
         return fold.lift(values, ranks, use.n)
 
-    def merge(self, place: int, left: FoldState, right: FoldState) -> FoldState:
-        """The state of one fold over two sets of rows."""
+    def merge(self, place: int, states: Sequence[FoldState]) -> FoldState:
+        """The state of one fold over sets of rows, from the state of each."""
         fold, use = self._folds[place]
-        return fold.merge(left, right, use.n)
+        return fold.merge(states, use.n) if use.by is None else merge_by(fold, states, use.n)
 
     def empty(self, place: int) -> FoldState:
         """The state of one fold over no rows."""
-        fold: Fold = self._folds[place][0]
-        return fold.empty
+        fold, use = self._folds[place]
+        return fold.empty if use.by is None else []
+
+    @property
+    def checked_us(self) -> int | None:
+        """The horizon up to which a tree of several nodes was last trimmed, whether rows went or not."""
+        checked: int | None = self.root.get("checked")
+        return checked
 
     # reading
 
@@ -126,13 +158,13 @@ class Tree:
                 if low_us <= row[EVENT] < high_us and row[KNOWN] < as_of_us and row[EVENT] < as_of_us
             ]
             return
-        shift = 6 * level
         for text, summary in node["kids"].items():
             prefix = int(text)
-            start, end = prefix << shift, (prefix + 1) << shift
+            start, end = covered(level, prefix)
             if end <= low_us or start >= high_us:
                 continue
-            if low_us <= start and end <= high_us and summary[0] < as_of_us:
+            # what was visible before an instant happened before it: the newest rows need no look below
+            if low_us <= start and summary[0] < as_of_us and (end <= high_us or summary[0] < high_us):
                 summaries.append(summary)
                 continue
             name = node_name(level, prefix)
@@ -150,7 +182,7 @@ class Tree:
             return ROOT
         node, level = self.root, TOP
         while "kids" in node:
-            prefix = row[EVENT] >> (6 * level)
+            prefix = prefix_of(row, level)
             if str(prefix) not in node["kids"]:
                 return None
             name = node_name(level, prefix)
@@ -161,7 +193,8 @@ class Tree:
         return None
 
     def insert(self, row: Row) -> bool:
-        """Add a row whose way has been fetched; False when it is a redelivery that changes nothing (R6).
+        """Add a row whose way has been fetched; False when it is a redelivery of a fact, whichever of the two counts
+        (R6).
 
         A row before the horizon is outside every window that can still be asked for, and is not kept.
         """
@@ -177,7 +210,7 @@ class Tree:
         path: list[tuple[bytes, Node, str]] = []
         node, name, level = root, ROOT, TOP
         while "kids" in node:
-            prefix = row[EVENT] >> (6 * level)
+            prefix = prefix_of(row, level)
             path.append((name, node, str(prefix)))
             name = node_name(level, prefix)
             if str(prefix) not in node["kids"]:
@@ -191,7 +224,80 @@ class Tree:
         self.changed.add(name)
         self._split(name, node, level)
         self._update(path, row, recompute=replaced)
-        return True
+        return not replaced
+
+    def trim(self, horizon_us: int, missing: set[bytes]) -> None:
+        """Drop the rows that happened before an instant (R12), unless `missing` names nodes to fetch first.
+
+        The horizon is remembered only where rows went: a key that has all of them can answer any instant. Summaries
+        keep counting what was dropped below them: no window that can still be asked for covers such a node whole.
+        """
+        root = self.nodes.get(ROOT)
+        if root is None:
+            return
+        leaves: dict[bytes, Node] = {}
+        cut: list[tuple[bytes, Node, str]] = []
+        gone: set[bytes] = set()
+        self._before(ROOT, root, TOP, horizon_us, leaves, cut, gone, missing)
+        if missing:
+            return
+        if "kids" in root:
+            root["checked"] = horizon_us
+            self.changed.add(ROOT)
+        if not (leaves or cut):
+            return
+        for name, leaf in leaves.items():
+            leaf["rows"] = [row for row in leaf["rows"] if row[EVENT] >= horizon_us]
+            self.changed.add(name)
+        for name, node, text in cut:
+            del node["kids"][text]
+            self.changed.add(name)
+        root["horizon"] = horizon_us
+        self.changed.add(ROOT)
+        for name in gone:
+            del self.nodes[name]
+        self.changed -= gone
+        self.removed |= gone
+
+    def _before(
+        self,
+        name: bytes,
+        node: Node,
+        level: int,
+        horizon_us: int,
+        leaves: dict[bytes, Node],
+        cut: list[tuple[bytes, Node, str]],
+        gone: set[bytes],
+        missing: set[bytes],
+    ) -> None:
+        """Collect what lies before the horizon: rows of leaves, whole children of inner nodes, and all below these."""
+        if "rows" in node:
+            if any(row[EVENT] < horizon_us for row in node["rows"]):
+                leaves[name] = node
+            return
+        for text in node["kids"]:
+            prefix = int(text)
+            start, end = covered(level, prefix)
+            if start >= horizon_us:
+                continue
+            below = node_name(level, prefix)
+            child = self.nodes.get(below)
+            if end <= horizon_us:
+                cut.append((name, node, text))
+                self._all_below(below, child, level - 1, gone, missing)
+            elif child is None:
+                missing.add(below)
+            else:
+                self._before(below, child, level - 1, horizon_us, leaves, cut, gone, missing)
+
+    def _all_below(self, name: bytes, node: Node | None, level: int, gone: set[bytes], missing: set[bytes]) -> None:
+        if node is None:
+            missing.add(name)
+            return
+        gone.add(name)
+        for text in node.get("kids", ()):
+            below = node_name(level, int(text))
+            self._all_below(below, self.nodes.get(below), level - 1, gone, missing)
 
     def _place(self, rows: list[Row], row: Row) -> bool | None:
         """Put a row among others: True when it replaced one, False when it is new, None when it changes nothing."""
@@ -207,11 +313,12 @@ class Tree:
 
     def _split(self, name: bytes, node: Node, level: int) -> None:
         rows = node.get("rows", ())
-        if len(rows) <= LEAF_ROWS or level < 0:
+        if len(rows) <= LEAF_ROWS or level < BOTTOM:
             return
         groups: dict[int, list[Row]] = {}
         for row in rows:
-            groups.setdefault(row[EVENT] >> (6 * level), []).append(row)
+            groups.setdefault(prefix_of(row, level), []).append(row)
+        self.levels.add(level)
         del node["rows"]
         node["kids"] = {str(prefix): self.summary(group) for prefix, group in sorted(groups.items())}
         for prefix, group in groups.items():
@@ -231,21 +338,18 @@ class Tree:
                 assert child is not None, "the way was fetched"
                 kids[prefix] = self._summary_of(child)
             else:
-                kids[prefix] = self._merged(kids[prefix], one)
+                kids[prefix] = self._merged((kids[prefix], one))
             self.changed.add(name)
             level += 1
 
     def _summary_of(self, node: Node) -> list[Any]:
         if "rows" in node:
             return self.summary(node["rows"])
-        first, *rest = node["kids"].values()
-        for each in rest:
-            first = self._merged(first, each)
-        return list(first)
+        return self._merged(list(node["kids"].values()))
 
-    def _merged(self, left: list[Any], right: list[Any]) -> list[Any]:
-        folds = (self.merge(place, *pair) for place, pair in enumerate(zip(left[1:], right[1:], strict=True)))
-        return [max(left[0], right[0]), *folds]
+    def _merged(self, summaries: Sequence[list[Any]]) -> list[Any]:
+        latest, *folds = zip(*summaries, strict=True)
+        return [max(latest), *(self.merge(place, states) for place, states in enumerate(folds))]
 
 
 def grown(state: State, rows: list[Row], seen_us: int, horizon_us: int | None) -> Tree:

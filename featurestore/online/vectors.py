@@ -34,12 +34,12 @@ class Vectors:
     statuses: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, plan: Plan, known: Sequence[dict[Any, Any]], as_of_us: int) -> Vectors:
+    def of(cls, plan: Plan, known: Sequence[dict[Any, Any]], as_of_us: int, version: str) -> Vectors:
         """The vectors of a plan from what is known for each question."""
         cells = [[each[output.view, output.feature] for output in plan.outputs] for each in known]
         return cls(
             plan.name,
-            plan.version,
+            version,
             as_of_us,
             tuple(output.name for output in plan.outputs),
             tuple(output.dtype for output in plan.outputs),
@@ -75,7 +75,9 @@ class Vectors:
 
     def to_pandas(self) -> Any:
         """The vectors as a pandas frame, which must be installed where this is called: serving does without."""
-        return self.to_arrow().to_pandas()
+        from featurestore.tables import pandas_frame
+
+        return pandas_frame(self.to_arrow())
 
     def __len__(self) -> int:
         return len(self.values)

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from featurestore.errors import AsOfTooEarly
 from featurestore.expr.nodes import Aggregate
+from featurestore.online.evaluate import answer_key
 from featurestore.online.tree import ROOT, Row, Tree, path_names
 from featurestore.plan.nodes import View
-from featurestore.semantics.aggregates import aggregate_row
+from featurestore.semantics.aggregates import Aggregate as AggregateRow
+from featurestore.semantics.aggregates import Asked, aggregate_row
 from featurestore.semantics.dtypes import Value
+from featurestore.semantics.folding.categories import finish_by
 from featurestore.semantics.instants import INT64_MIN, instant_text
 from featurestore.semantics.statuses import NOT_FOUND, NULL, OK, OVERFLOW
 from featurestore.semantics.windows import Span
 
 
-def first_guess(spans: Iterable[Span], as_of_us: int) -> list[bytes]:
-    """The fields that windows ending at an instant most likely need."""
-    starts = [span.start_us(as_of_us) for span in spans]
-    ends = [as_of_us, *(start for start in starts if start is not None)]
-    return [ROOT, *dict.fromkeys(name for end in ends for name in path_names(end))]
+def first_guess(spans: Iterable[Span], as_of_us: int, levels: Sequence[int], *, past: bool) -> list[bytes]:
+    """The fields that windows of an instant need, where trees have nodes at these levels.
+
+    A window that ends now needs none at its end, where all rows are visible; one that ended in the `past` does.
+    """
+    ends = [
+        end
+        for span in spans
+        for end in (span.end_us(as_of_us) if past or span.offset_us else None, span.start_us(as_of_us))
+        if end is not None
+    ]
+    return [ROOT, *dict.fromkeys(name for end in ends for name in path_names(end, levels))]
 
 
-Finished = dict[Aggregate, tuple[Value, int]]
+Finished = dict[int, tuple[Value, int]]
+"""`(value, status)` by `answer_key`."""
 
 
 class ViewReader:
@@ -31,57 +42,82 @@ class ViewReader:
 
     def __init__(self, view: View) -> None:
         self.view = view
+        spans = view.spans
         self._finishers = []
         for answer in view.answers:
             row = aggregate_row(answer.node.function, answer.node.input.dtype if answer.node.input else None)
             assert row is not None, "an aggregate node was checked when it was made"
-            self._finishers.append((answer, row.finish))
-        self._spans = view.spans
-        self._folds = {
-            span: sorted({answer.fold for answer in view.answers if answer.node.span == span}) for span in self._spans
-        }
+            place = spans.index(answer.node.span)
+            self._finishers.append((place, answer.fold, answer_key(answer.node), _finisher(row, answer.node)))
+        self._folds = [
+            sorted({fold for place, fold, *_ in self._finishers if place == each}) for each in range(len(spans))
+        ]
+        self._ends: dict[tuple[int, int], list[tuple[int, Span]]] = {}
+        for place, span in enumerate(spans):
+            self._ends.setdefault((span.offset_us, span.step_us if span.offset_us else 1), []).append((place, span))
 
     def read(self, tree: Tree, as_of_us: int, missing: set[bytes]) -> Finished:
-        """`aggregate -> (value, status)` for every aggregate of the view; empty where `missing` names nodes to fetch
+        """The answers of every aggregate of the view; empty where `missing` names nodes to fetch
         first.
 
         Raises: AsOfTooEarly  when rows that a window would cover were trimmed.
         """
-        found = tree.seen_us is not None and tree.seen_us < as_of_us
-        states = self._states(tree, as_of_us, missing)
+        at_us = self.view.instant_us(as_of_us)
+        found = tree.seen_us is not None and tree.seen_us < at_us
+        states: dict[int, dict[int, Any]] = {}
+        for spans in self._ends.values():
+            self._add_states(states, spans, tree, at_us, missing)
         if missing:
             return {}
         finished = {}
-        for answer, finish in self._finishers:
-            value, overflow = finish(states[answer.node.span][answer.fold])
+        for place, fold, key, finish in self._finishers:
+            value, overflow = finish(states[place][fold], at_us)
             status = NOT_FOUND if not found else OVERFLOW if overflow else NULL if value is None else OK
-            finished[answer.node] = (value, status)
+            finished[key] = (value, status)
         return finished
 
-    def _states(self, tree: Tree, as_of_us: int, missing: set[bytes]) -> dict[Span, dict[int, Any]]:
-        """Every fold of every window. Windows share an end, so each is the next shorter one and the piece before it."""
+    def _add_states(
+        self,
+        states: dict[int, dict[int, Any]],
+        spans: list[tuple[int, Span]],
+        tree: Tree,
+        at_us: int,
+        missing: set[bytes],
+    ) -> None:
+        """Every fold of windows that end together: each is the next shorter one and the piece before it."""
         total: dict[int, Any] = {}
-        states: dict[Span, dict[int, Any]] = {}
-        high = as_of_us
-        for place, span in enumerate(self._spans):
-            start = span.start_us(as_of_us)
-            low = INT64_MIN if start is None else start
+        high = spans[0][1].end_us(at_us)
+        starts = [(INT64_MIN if (start := span.start_us(at_us)) is None else start, place) for place, span in spans]
+        starts.sort(reverse=True)
+        for turn, (low, place) in enumerate(starts):
             if tree.horizon_us is not None and low < tree.horizon_us:
+                label = self.view.spans[place].label
                 raise AsOfTooEarly(
-                    f"the state of `{self.view.name}` can no longer answer as of {instant_text(as_of_us)}",
-                    has=f"rows from {instant_text(tree.horizon_us)} on for this key, and a window of {span.label}",
+                    f"the state of `{self.view.name}` can no longer answer as of {instant_text(at_us)}",
+                    has=f"rows from {instant_text(tree.horizon_us)} on for this key, and a window of {label}",
                     fix="ask for a later instant, or build a training set, which has all history",
                 )
             rows: list[Row] = []
             summaries: list[list[Any]] = []
-            tree.collect(low, high, as_of_us, rows, summaries, missing)
+            tree.collect(low, high, at_us, rows, summaries, missing)
             high = low
             if missing:
                 continue
-            for fold in {fold for later in self._spans[place:] for fold in self._folds[later]}:
-                piece = tree.lift(fold, rows) if rows else tree.empty(fold)
-                for summary in summaries:
-                    piece = tree.merge(fold, piece, summary[fold + 1])
-                total[fold] = tree.merge(fold, total[fold], piece) if fold in total else piece
-            states[span] = {fold: total[fold] for fold in self._folds[span]}
-        return states
+            for fold in {fold for _, later in starts[turn:] for fold in self._folds[later]}:
+                pieces = [summary[fold + 1] for summary in summaries]
+                pieces += [tree.lift(fold, rows)] if rows else []
+                pieces += [total[fold]] if fold in total else []
+                total[fold] = tree.merge(fold, pieces) if pieces else tree.empty(fold)
+            states[place] = {fold: total[fold] for fold in self._folds[place]}
+
+
+def _finisher(row: AggregateRow, node: Aggregate) -> Callable[[Any, int], tuple[Value, bool]]:
+    """A function from a state and an instant to the value and whether it overflowed."""
+
+    def finish(state: Any, as_of_us: int) -> tuple[Value, bool]:
+        asked = Asked(as_of_us, node.n, node.parameter)
+        if node.by is not None:
+            return finish_by(lambda each: row.finished(each, asked), state)
+        return row.finished(state, asked)
+
+    return finish

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from featurestore.define.feature_set import FeatureSet
-from featurestore.define.source import Source, SourceSpec
 from featurestore.define.view import ViewSpec
 from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch
 from featurestore.expr.nodes import Aggregate, FeatureRef, Node, RequestRef, walk
+from featurestore.plan.again import newer_view, newest_sources
 from featurestore.plan.nodes import (
     Answer,
     FoldUse,
@@ -19,13 +20,14 @@ from featurestore.plan.nodes import (
     Plan,
     PlannedFeature,
     Scan,
-    ScanColumn,
     State,
     View,
     digest,
 )
+from featurestore.plan.scan import plan_scan
 from featurestore.plan.version import state_id, view_version
 from featurestore.semantics.aggregates import aggregate_row
+from featurestore.semantics.folds import FOLDS
 
 T = TypeVar("T")
 MOST_FILTERS = 60
@@ -35,13 +37,15 @@ MOST_FILTERS = 60
 def plan_feature_set(feature_set: FeatureSet) -> Plan:
     """The plan of a feature set, pruned to what its features need.
 
-    Raises: DuplicateName  when two views of one name meet in it.
+    Of a view or a source that was defined again, as the cell of a notebook is run again, the newest counts.
+    Raises: DuplicateName  when two views or sources of one name and of different meaning meet in it.
             TypeMismatch   when one input would have two types.
     """
     wanted: dict[str, set[str]] = {}
     specs: dict[str, ViewSpec] = {}
     for reference in feature_set.features:
         _want(reference, wanted, specs, feature_set.name)
+    specs = newest_sources(feature_set.name, specs)
     views = tuple(_pruned(plan_view(specs[name]), wanted[name]) for name in _in_order(specs))
     inputs: dict[str, Input] = {}
     for view in views:
@@ -94,15 +98,7 @@ def plan_view(spec: ViewSpec) -> View:
         answers=tuple(Answer(node, folds[node]) for node in aggregates),
         features=tuple(PlannedFeature(feature.name, feature.node, feature.doc) for feature in spec.features),
         version=view_version(spec, scan),
-    )
-
-
-def plan_scan(source: type[Source]) -> Scan:
-    """The scan of a source."""
-    spec: SourceSpec = source.__spec__
-    columns = tuple(ScanColumn(column.name, column.stored, column.dtype) for column in spec.columns)
-    return Scan(
-        spec.name, columns, spec.event_at, spec.known_at, spec.row_id, spec.order, spec.delay_us, spec.zone, spec.data
+        refresh_us=spec.refresh_us,
     )
 
 
@@ -125,7 +121,9 @@ def _state(scan: Scan, key: tuple[str, ...], aggregates: list[Aggregate]) -> tup
         row = aggregate_row(node.function, node.input.dtype if node.input else None)
         assert row is not None, "an aggregate node was checked when it was made"
         place = None if node.input is None else _place(inputs, node.input)
-        use = FoldUse(row.fold, place, None if node.where is None else _place(filters, node.where), node.n)
+        test = None if node.where is None else _place(filters, node.where)
+        n = node.input.dtype.length if node.input and FOLDS[row.fold].sql_elements else node.n
+        use = FoldUse(row.fold, place, test, n, None if node.by is None else _place(inputs, node.by))
         places[node] = _place(folds, use)
     if len(filters) > MOST_FILTERS:
         raise InvalidDefinition(
@@ -147,11 +145,8 @@ def _want(reference: FeatureRef, wanted: dict[str, set[str]], specs: dict[str, V
     """Collect a feature and all that it is derived from, dependencies first."""
     spec: ViewSpec = reference.target
     known = specs.get(spec.name)
-    if known is not None and known != spec:
-        raise DuplicateName(
-            f"the feature set `{set_name}` meets two different views `{spec.name}`",
-            fix="rename one; in a notebook, run the cells that use the old one again",
-        )
+    if known is not None and known is not spec:
+        spec = specs[spec.name] = newer_view(set_name, known, spec, wanted[spec.name] | {reference.name})
     feature = next(each for each in spec.features if each.name == reference.name)
     for node in walk(feature.node):
         if isinstance(node, FeatureRef):
@@ -182,7 +177,7 @@ def _pruned(view: View, wanted: set[str]) -> View:
     features = tuple(feature for feature in view.features if feature.name in wanted)
     needed = {node for feature in features for node in walk(feature.node) if isinstance(node, Aggregate)}
     answers = tuple(answer for answer in view.answers if answer.node in needed)
-    return View(view.name, view.state, view.inputs, answers, features, view.version)
+    return replace(view, answers=answers, features=features)
 
 
 def _add_input(inputs: dict[str, Input], new: Input, where: str) -> None:

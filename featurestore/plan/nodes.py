@@ -8,6 +8,7 @@ vector. Offline does both halves as one SELECT; online does the left half in ing
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -50,12 +51,14 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class FoldUse:
-    """A fold of one input over the rows that pass one filter; both are places in the state's lists."""
+    """A fold of one input over the rows that pass one filter, or one for each value of another input; all are places in
+    the state's lists."""
 
     fold: str
     input: int | None
     filter: int | None
     n: int
+    by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,10 @@ class PlannedFeature:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The right half of a view: for the key that `inputs` name, finish `answers` and compute `features`."""
+    """The right half of a view: for the key that `inputs` name, finish `answers` and compute `features`.
+
+    Units: `refresh_us` microseconds; 1 for a view that is always fresh.
+    """
 
     name: str
     state: State | None
@@ -97,12 +103,23 @@ class View:
     answers: tuple[Answer, ...]
     features: tuple[PlannedFeature, ...]
     version: str
+    refresh_us: int = 1
+
+    def instant_us(self, as_of_us: int) -> int:
+        """The instant that every rule reads for `as_of` (R3)."""
+        return as_of_us // self.refresh_us * self.refresh_us
+
+    def reach_us(self, span: Span) -> int:
+        """How far back from `as_of` a window of this view can begin; 2^63 for all history."""
+        return 2**63 if span.reach_us is None else span.reach_us + self.refresh_us - 1
 
     @property
     def spans(self) -> tuple[Span, ...]:
         """The different windows, shortest first, all history last."""
         spans = {answer.node.span for answer in self.answers}
-        return tuple(sorted(spans, key=lambda span: (span.length_us is None, span.length_us or 0)))
+        return tuple(
+            sorted(spans, key=lambda span: (span.reach_us is None, span.reach_us or 0, span.step_us, span.offset_us))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +143,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A feature set: its inputs, its views with those they derive from first, and the vector."""
+    """A feature set: its inputs, its views with those they derive from first, and the vector.
+
+    `version` is that of the definitions; what is answered has the one that `version_with` gives.
+    """
 
     name: str
     inputs: tuple[Input, ...]
@@ -138,6 +158,16 @@ class Plan:
     def states(self) -> tuple[State, ...]:
         """The different states that the views read."""
         return tuple({view.state.id: view.state for view in self.views if view.state}.values())
+
+    @property
+    def static_sources(self) -> tuple[str, ...]:
+        """The tables without time that it reads."""
+        return tuple(dict.fromkeys(state.scan.source for state in self.states if state.scan.event_at is None))
+
+    def version_with(self, contents: Iterable[tuple[str, str]]) -> str:
+        """The version of answers from static tables of these contents, given as `(source, content)` (R20)."""
+        known = sorted({each for each in contents if each[0] in self.static_sources})
+        return digest([self.version, [list(each) for each in known]]) if known else self.version
 
 
 def digest(meaning: object) -> str:

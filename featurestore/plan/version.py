@@ -5,11 +5,23 @@ from __future__ import annotations
 from typing import assert_never
 
 from featurestore.define.view import ViewSpec
-from featurestore.expr.nodes import Aggregate, Call, ColumnRef, Default, FeatureRef, Literal, Node, RequestRef
+from featurestore.expr.nodes import (
+    Aggregate,
+    AsOf,
+    Call,
+    ColumnRef,
+    Default,
+    FeatureRef,
+    Literal,
+    Node,
+    PythonCall,
+    RequestRef,
+)
 from featurestore.plan.nodes import FoldUse, Scan, digest
+from featurestore.semantics.windows import Span
 from featurestore.semantics.zones import tzdata_version
 
-RULES = 1
+RULES = 2
 """Raised whenever a rule, kernel or rounding changes what a definition means."""
 
 
@@ -24,7 +36,7 @@ def state_id(
 ) -> str:
     """The name under which a state is stored: readable, and different whenever its content would be."""
     parts = [[meaning_of_node(node) for node in nodes] for nodes in (inputs, filters)]
-    uses = [[use.fold, use.input, use.filter, use.n] for use in folds]
+    uses = [[use.fold, use.input, use.filter, use.n, *([] if use.by is None else [use.by])] for use in folds]
     meaning = digest([RULES, tzdata_version(), meaning_of_scan(scan), list(key), parts, uses])
     return f"{scan.source}.{'+'.join(key)}.{meaning}"
 
@@ -36,7 +48,7 @@ def view_version(spec: ViewSpec, scan: Scan | None) -> str:
     features = [
         [feature.name, meaning_of_node(feature.node)] for feature in sorted(spec.features, key=lambda each: each.name)
     ]
-    return digest([RULES, tzdata_version(), source, key, features])
+    return digest([RULES, tzdata_version(), source, key, features, spec.refresh_us])
 
 
 def meaning_of_node(node: Node) -> list[object]:
@@ -48,6 +60,8 @@ def meaning_of_node(node: Node) -> list[object]:
             return ["column", node.source, node.name, str(node.dtype)]
         case RequestRef():
             return ["request", node.name, str(node.dtype)]
+        case AsOf():
+            return ["as_of"]
         case FeatureRef():
             target: ViewSpec = node.target
             feature = next(each for each in target.features if each.name == node.name)
@@ -55,14 +69,23 @@ def meaning_of_node(node: Node) -> list[object]:
                 "feature",
                 [part.input for part in target.key],
                 list(target.key_columns),
+                target.refresh_us,
                 meaning_of_node(feature.node),
             ]
         case Call():
             return ["call", node.function, node.parameter, [meaning_of_node(each) for each in node.arguments]]
+        case PythonCall():
+            function, arguments = node.function, [meaning_of_node(each) for each in node.arguments]
+            return ["python", function.name, function.digest, str(function.gives), arguments]
         case Aggregate():
             below = [meaning_of_node(each) if each else None for each in (node.input, node.where)]
-            return ["aggregate", node.function, node.source, node.span.length_us, node.n, *below]
+            more = [node.parameter, meaning_of_node(node.by) if node.by else None] if node.parameter or node.by else []
+            return ["aggregate", node.function, node.source, _meaning_of_span(node.span), node.n, *below, *more]
         case Default():
             return ["default", meaning_of_node(Literal(node.value, node.dtype)), meaning_of_node(node.input)]
         case _:
             assert_never(node)
+
+
+def _meaning_of_span(span: Span) -> list[object]:
+    return [span.length_us, span.step_us, span.offset_us]

@@ -7,33 +7,15 @@ which are null when no row was in the window.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from featurestore.semantics import exact
-from featurestore.semantics.dtypes import FLOAT64, INT64, ORDERED, SCALARS, DType, Value, list_of
-from featurestore.semantics.folds import State
+from featurestore.semantics.dtypes import DECIMAL, FLOAT64, INT64, LIST, ORDERED, SCALARS, VECTOR, DType, list_of
+from featurestore.semantics.folding import decays, decimals, recency, sketches, tallies, vectors
+from featurestore.semantics.folding.row import Aggregate, Asked, Finished, State
 from featurestore.semantics.instants import INT64_MAX, INT64_MIN
 
-Finished = tuple[Value, bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """One aggregate for one family of input types.
-
-    `takes` is empty when there is no input; `gives` maps the input type to the result type; `sql` and `sql_overflow`
-    finish in DuckDB.
-    """
-
-    name: str
-    takes: tuple[DType, ...]
-    gives: Callable[[DType], DType]
-    fold: str
-    finish: Callable[[State], Finished]
-    sql: str
-    sql_overflow: str = "FALSE"
-    doc: str = ""
+__all__ = ["AGGREGATES", "AGGREGATE_NAMES", "DECAYED", "TIMED", "Aggregate", "Asked", "Finished", "aggregate_row"]
 
 
 def _plain(state: State) -> Finished:
@@ -83,7 +65,8 @@ def _float_spread(sample: bool, root: bool) -> Callable[[State], Finished]:
 
 
 def _entry(state: State) -> Finished:
-    return (None if state is None else state[3]), False
+    value = None if state is None else state[3]
+    return (tuple(value) if isinstance(value, list) else value), False  # which JSON made of a tuple
 
 
 def _sql_deviation(limbs: str, coefficients: tuple[str, ...], digits: int) -> str:
@@ -142,7 +125,7 @@ AGGREGATES: Final[tuple[Aggregate, ...]] = (
     Aggregate("rows", (), lambda _: INT64, "rows", _plain, "coalesce({f}_n, 0)", doc="Number of rows."),
     Aggregate(
         "count",
-        SCALARS,
+        (*SCALARS, DECIMAL, LIST, VECTOR),
         lambda _: INT64,
         "count",
         _plain,
@@ -189,12 +172,12 @@ AGGREGATES: Final[tuple[Aggregate, ...]] = (
         _FLOAT_OUTSIDE,
         "The sum divided by the count.",
     ),
-    Aggregate("min", ORDERED, lambda dtype: dtype, "min", _plain, "{f}_v", doc="Least value."),
-    Aggregate("max", ORDERED, lambda dtype: dtype, "max", _plain, "{f}_v", doc="Greatest value."),
+    Aggregate("min", (*ORDERED, DECIMAL), lambda dtype: dtype, "min", _plain, "{f}_v", doc="Least value."),
+    Aggregate("max", (*ORDERED, DECIMAL), lambda dtype: dtype, "max", _plain, "{f}_v", doc="Greatest value."),
     *_spreads(),
     Aggregate(
         "first",
-        SCALARS,
+        (*SCALARS, DECIMAL, LIST, VECTOR),
         lambda dtype: dtype,
         "first",
         _entry,
@@ -202,11 +185,17 @@ AGGREGATES: Final[tuple[Aggregate, ...]] = (
         doc="Value of the earliest row, even when null.",
     ),
     Aggregate(
-        "last", SCALARS, lambda dtype: dtype, "last", _entry, "{f}_e.v", doc="Value of the latest row, even when null."
+        "last",
+        (*SCALARS, DECIMAL, LIST, VECTOR),
+        lambda dtype: dtype,
+        "last",
+        _entry,
+        "{f}_e.v",
+        doc="Value of the latest row, even when null.",
     ),
     Aggregate(
         "last_n",
-        SCALARS,
+        (*SCALARS, DECIMAL),
         list_of,
         "last_n",
         lambda state: ((tuple(entry[3] for entry in state) if state else None), False),
@@ -215,21 +204,30 @@ AGGREGATES: Final[tuple[Aggregate, ...]] = (
     ),
     Aggregate(
         "distinct_count",
-        SCALARS,
+        (*SCALARS, DECIMAL),
         lambda _: INT64,
         "distinct",
         lambda state: (len(state), False),
         "coalesce({f}_n, 0)",
         doc="Number of different values that are not null, exactly.",
     ),
+    *decimals.AGGREGATES,
+    *vectors.AGGREGATES,
+    *tallies.AGGREGATES,
+    *sketches.AGGREGATES,
+    *recency.AGGREGATES,
+    *decays.AGGREGATES,
 )
 
 AGGREGATE_NAMES: Final = tuple(dict.fromkeys(row.name for row in AGGREGATES))
+DECAYED: Final = frozenset(row.name for row in decays.AGGREGATES)
+TIMED: Final = DECAYED | {row.name for row in recency.AGGREGATES}
+"""The aggregates that a source without times cannot have."""
 
 
 def aggregate_row(name: str, dtype: DType | None) -> Aggregate | None:
     """The row of an aggregate for an input type (None: no input), or None when it does not take that type."""
     for row in AGGREGATES:
-        if row.name == name and (dtype in row.takes if dtype else not row.takes):
-            return row
+        if row.name == name and (dtype.family in row.takes if dtype else not row.takes):
+            return row.typed(row, dtype) if row.typed and dtype else row
     return None

@@ -1,6 +1,6 @@
 """Folds: the mergeable states that aggregates are finished from. One row a fold, DuckDB text beside Python.
 
-`lift` makes the state of some rows, `merge` the state of two disjoint sets of rows. Every state is exact, so any
+`lift` makes the state of some rows, `merge` the state of disjoint sets of rows. Every state is exact, so any
 grouping and order of rows gives the same state (R5, R9): tiles, trees and threads cannot be seen in an answer. States
 are None, ints, floats, strings and lists of these, so that they can be stored as they are.
 
@@ -10,59 +10,43 @@ In DuckDB a fold first derives columns from a row's value `{v}`, then collects a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Final
 
 from featurestore.semantics import exact
 from featurestore.semantics.dtypes import Value
+from featurestore.semantics.folding import decays, recency, sketches, tallies, vectors
+from featurestore.semantics.folding.row import Fold, Rank, State
+from featurestore.semantics.folding.row import either as _either
+from featurestore.semantics.folding.row import present as _present
 
-State = Any
-Rank = tuple[int, Any, int]
-"""`(event_at, order column, known_at)` of a row; the aggregated value itself breaks what ties remain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """One kind of state. `sql_derive` and `sql_collect` are pairs of column suffix and text; `cost` is bytes of state
-    by rows."""
-
-    name: str
-    empty: State
-    lift: Callable[[Sequence[Value], Sequence[Rank], int], State]
-    merge: Callable[[State, State, int], State]
-    sql_collect: tuple[tuple[str, str], ...]
-    sql_derive: tuple[tuple[str, str], ...] = ()
-    ordered: bool = False
-    cost: str = "bounded"
+__all__ = ["FOLDS", "Fold", "Rank", "State"]
 
 
 def _rank_key(entry: Sequence[Any]) -> tuple[Any, ...]:
     event_at, order, known_at, value = entry
-    return (event_at, order is not None, order, known_at, value is not None, value)
+    return (event_at, order is not None, order, known_at, value is not None, _sortable(value))
+
+
+def _sortable(value: Value) -> Any:
+    """Lists are ordered item by item, null before all others."""
+    return [(item is not None, item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _entries(values: Sequence[Value], ranks: Sequence[Rank]) -> list[list[Any]]:
-    return [[*rank, value] for rank, value in zip(ranks, values, strict=True)]
+    # a list as JSON has it, so that a state reads as it was written
+    return [
+        [*rank, list(value) if isinstance(value, tuple) else value] for rank, value in zip(ranks, values, strict=True)
+    ]
 
 
-def _present(values: Sequence[Value]) -> list[Value]:
-    return [value for value in values if value is not None]
+def _add(states: Sequence[State], _: int) -> State:
+    return sum(states)
 
 
-def _add(left: State, right: State, _: int) -> State:
-    return left + right
-
-
-def _add_all(left: State, right: State, _: int) -> State:
-    return [one + other for one, other in zip(left, right, strict=True)]
-
-
-def _either(choose: Callable[..., Value]) -> Callable[[State, State, int], State]:
-    def merge(left: State, right: State, _: int) -> State:
-        return right if left is None else left if right is None else choose(left, right)
-
-    return merge
+def _add_all(states: Sequence[State], _: int) -> State:
+    return [sum(parts) for parts in zip(*states, strict=True)]
 
 
 def _whole(values: Sequence[Value], _: Sequence[Rank], __: int) -> State:
@@ -160,7 +144,7 @@ FOLDS: Final[dict[str, Fold]] = {
             "first",
             None,
             lambda values, ranks, _: min(_entries(values, ranks), key=_rank_key, default=None),
-            _either(lambda left, right: min(left, right, key=_rank_key)),
+            _either(lambda states: min(states, key=_rank_key)),
             (("e", "arg_min({{'v': {v}}}, {rank})"),),
             ordered=True,
         ),
@@ -168,7 +152,7 @@ FOLDS: Final[dict[str, Fold]] = {
             "last",
             None,
             lambda values, ranks, _: max(_entries(values, ranks), key=_rank_key, default=None),
-            _either(lambda left, right: max(left, right, key=_rank_key)),
+            _either(lambda states: max(states, key=_rank_key)),
             (("e", "arg_max({{'v': {v}}}, {rank})"),),
             ordered=True,
         ),
@@ -176,7 +160,7 @@ FOLDS: Final[dict[str, Fold]] = {
             "last_n",
             [],
             lambda values, ranks, n: sorted(_entries(values, ranks), key=_rank_key)[-n:],
-            lambda left, right, n: sorted([*left, *right], key=_rank_key)[-n:],
+            lambda states, n: sorted(chain.from_iterable(states), key=_rank_key)[-n:],
             (("e", "arg_max({{'v': {v}}}, {rank}, {n})"),),
             ordered=True,
             cost="O(n of last_n)",
@@ -185,9 +169,14 @@ FOLDS: Final[dict[str, Fold]] = {
             "distinct",
             [],
             lambda values, _, __: sorted(set(_present(values))),
-            lambda left, right, _: sorted({*left, *right}),
+            lambda states, _: sorted(set(chain.from_iterable(states))),
             (("n", "count(DISTINCT {v})"),),
             cost="O(distinct values)",
         ),
+        *vectors.FOLDS,
+        *tallies.FOLDS,
+        *sketches.FOLDS,
+        *recency.FOLDS,
+        *decays.FOLDS,
     )
 }

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from featurestore.errors import InvalidDefinition, InvalidValue, NaiveTime
+from featurestore.semantics.texts import LOCAL_TEXT, ZONED_TEXT
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
@@ -24,7 +25,8 @@ _UNITS_US = {
     "w": 604_800_000_000,
 }
 _DURATION = re.compile(r"([0-9]+)(us|ms|s|m|h|d|w)")
-_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
+_MOMENT = re.compile(f"{ZONED_TEXT}|{LOCAL_TEXT}")
+_NANOSECONDS = re.compile(r"(\.[0-9]{6})[0-9]+")
 
 
 def duration_us(text: str) -> int:
@@ -68,15 +70,7 @@ def instant_us(value: datetime | str) -> int:
     >>> instant_us("2013-01-01T00:00:00Z")
     1356998400000000
     """
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(_NANOSECONDS.sub(r"\1", value))
-        except ValueError:
-            raise InvalidValue(
-                f"{value!r:.40} is not an instant", fix="write it in ISO 8601 with a zone: 2013-01-01T00:00:00Z"
-            ) from None
-    else:
-        moment = value
+    moment = moment_of(value) if isinstance(value, str) else value
     if moment != moment:  # pandas.NaT
         raise InvalidValue("a missing time (NaT) is not an instant", fix="leave the row out or give its time")
     if moment.utcoffset() is None:
@@ -84,6 +78,19 @@ def instant_us(value: datetime | str) -> int:
             f"the time {value!s} has no zone", fix="give it one: datetime(..., tzinfo=UTC), or ...Z in text"
         )
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment_of(text: str) -> datetime:
+    """The time that an ISO 8601 text writes, with its zone if it has one. Nanoseconds are floored.
+
+    Raises: InvalidValue  when the text is no time by the grammar of both roads.
+    """
+    try:
+        if _MOMENT.fullmatch(text):
+            return datetime.fromisoformat(_NANOSECONDS.sub(r"\1", text))
+    except ValueError:  # a day that its month does not have
+        pass
+    raise InvalidValue(f"{text!r:.40} is not an instant", fix="write it in ISO 8601 with a zone: 2013-01-01T00:00:00Z")
 
 
 def datetime_of(at_us: int) -> datetime:

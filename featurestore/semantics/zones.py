@@ -10,6 +10,7 @@ from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import import_module, resources
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from featurestore.errors import InvalidDefinition, did_you_mean
@@ -89,6 +90,25 @@ def instant_of_local_us(zone: str, local_us: int) -> int | None:
     breaks, known = local_offsets(zone)
     offset = known[bisect_right(breaks, local_us)]
     return None if offset is None else local_us - offset
+
+
+@cache
+def wall_offsets(zone: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """`offsets` over local time, where every local time is an instant: the earlier one where it is ambiguous, and what
+    the clocks jumped over is read as if they had not yet."""
+    instants, known = offsets(zone)
+    breaks = [at_us + max(pair) for at_us, pair in zip(instants, pairwise(known), strict=True)]
+    return tuple(breaks), known
+
+
+def instant_of_wall_us(zone: str, local_us: int) -> int:
+    """The instant of a local time of a zone; there always is one.
+
+    >>> (instant_of_wall_us("America/New_York", 1710037800000000) - 1710037800000000) // 3_600_000_000
+    5
+    """
+    breaks, known = wall_offsets(zone)
+    return local_us - known[bisect_right(breaks, local_us)]
 
 
 def _offset_us(info: ZoneInfo, at_s: int) -> int:

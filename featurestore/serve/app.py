@@ -19,10 +19,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from featurestore.errors import FeatureStoreError, StoreUnavailable
+from featurestore.errors import FeatureStoreError, RowFunctionFailed, StoreUnavailable
 from featurestore.serve.describe import describe
 from featurestore.serve.metrics import MEDIA_TYPE, Metrics
-from featurestore.serve.problems import RequestRefused, internal_problem, problem_of, status_of
+from featurestore.serve.problems import RequestRefused, internal_problem, is_ours, problem_of
 from featurestore.serve.service import Service
 
 T = TypeVar("T")
@@ -112,8 +112,10 @@ def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes
 def _add_errors(app: FastAPI, metrics: Metrics) -> None:
     async def ours(_: Request, error: Exception) -> Response:
         assert isinstance(error, FeatureStoreError)
-        if status_of(error) == 500:
+        if is_ours(error):
             raise error
+        if isinstance(error, RowFunctionFailed):
+            _logger.error("%s", error, exc_info=error)
         metrics.error(error.name)
         return problem_of(error)
 
@@ -122,15 +124,23 @@ def _add_errors(app: FastAPI, metrics: Metrics) -> None:
         place = f"{request.method} {request.url.path}"
         if error.status_code == 405:
             allowed = dict(error.headers or {})
+            methods = allowed.get("Allow")
             refused = RequestRefused(
-                405, "MethodNotAllowed", "this route does not take this method", where=place, has=allowed.get("Allow")
+                405,
+                "MethodNotAllowed",
+                "this route does not take this method",
+                where=place,
+                has=methods,
+                fix=f"send it as {methods}" if methods else "see /docs",
             )
             refused.headers = allowed
         elif error.status_code == 404:
             known = sorted({str(path) for path in app.openapi()["paths"]})
             refused = RequestRefused(404, "NotFound", "there is no such route", where=place, has=known, fix="see /docs")
         else:
-            refused = RequestRefused(error.status_code, "RequestRefused", str(error.detail), where=place)
+            refused = RequestRefused(
+                error.status_code, "RequestRefused", str(error.detail), where=place, fix="see /docs"
+            )
         metrics.error(refused.name)
         return problem_of(refused)
 
@@ -244,7 +254,11 @@ async def _read_body(request: Request, most: int) -> bytes:
                 too_large = size > most
     except TimeoutError:
         raise RequestRefused(
-            408, "BodyTimeout", f"the body did not arrive within {_BODY_WAIT_S:.0f} s", fix="send it again"
+            408,
+            "BodyTimeout",
+            f"the body did not arrive within {_BODY_WAIT_S:.0f} s",
+            has=f"{size:,} bytes of it",
+            fix="send it again",
         ) from None
     if too_large:
         chunks.clear()

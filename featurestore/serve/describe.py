@@ -9,6 +9,7 @@ from typing import Any
 from featurestore.define.feature_set import FeatureSet
 from featurestore.define.source import Source
 from featurestore.plan.nodes import Plan, Scan
+from featurestore.semantics.decimals import text_of
 from featurestore.semantics.dtypes import DType
 from featurestore.serve.problems import MEDIA_TYPE, Problem
 from featurestore.serve.wire import MOST_QUESTIONS, EventsReply, LookupReply
@@ -73,17 +74,21 @@ def describe(
 
 def _lookup(feature_set: FeatureSet, plan: Plan) -> Schema:
     docs = {(view.name, feature.name): feature.doc for view in plan.views for feature in view.features}
+    content = f", and the content of {' and '.join(plan.static_sources)}" if plan.static_sources else ""
     lines = []
     for output in plan.outputs:
         doc = docs[output.view, output.feature]
         lines.append(f"- `{output.name}` {output.dtype}{': ' + doc if doc else ''}")
     names = {given.name: given.dtype for given in plan.inputs}
     question = {name: _example(dtype) for name, dtype in names.items()}
-    columns = {name: [value, value] if not place else value for place, (name, value) in enumerate(question.items())}
+    columns = {
+        name: [value, value] if not place or isinstance(value, list) else value
+        for place, (name, value) in enumerate(question.items())
+    }
     return {
         "tags": ["lookup"],
         "summary": f"The vectors of {plan.name}",
-        "description": "\n".join(filter(None, [feature_set.doc, f"Version {plan.version}.\n", *lines])),
+        "description": "\n".join(filter(None, [feature_set.doc, f"Version {plan.version}{content}.\n", *lines])),
         "operationId": f"lookup_{plan.name}",
         "requestBody": _body(
             {
@@ -150,11 +155,20 @@ def _object(names: Mapping[str, DType], *, lists: bool = False) -> Schema:
     properties: Schema = {}
     for name, dtype in names.items():
         scalar = _nullable(dtype)
-        properties[name] = {"anyOf": [scalar, {"type": "array", "items": scalar}]} if lists else scalar
+        many = {"type": "array", "items": scalar}
+        # an array is a column: a list that is the same for all questions cannot be sent once
+        one = {"type": "null"} if dtype.kind in ("list", "vector") else scalar
+        properties[name] = {"anyOf": [one, many]} if lists else scalar
     return {"type": "object", "required": list(names), "properties": properties}
 
 
 def _nullable(dtype: DType) -> Schema:
+    if dtype.kind == "decimal":
+        pattern = rf"^[+-]?[0-9]*(\.[0-9]{{0,{dtype.scale}}}0*)?$"
+        return {"type": ["string", "integer", "null"], "pattern": pattern, "description": str(dtype)}
+    if dtype.kind == "vector":
+        items = _SCALARS["float64"]
+        return {"type": ["array", "null"], "items": items, "minItems": dtype.length, "maxItems": dtype.length}
     if dtype.item is not None:
         return {"type": ["array", "null"], "items": _nullable(dtype.item)}
     schema = _SCALARS[dtype.kind]
@@ -162,6 +176,10 @@ def _nullable(dtype: DType) -> Schema:
 
 
 def _example(dtype: DType) -> object:
+    if dtype.kind == "decimal":
+        return text_of(0, dtype.scale)
+    if dtype.kind == "vector":
+        return [0.5] * dtype.length
     return [_example(dtype.item)] if dtype.item is not None else _EXAMPLES[dtype.kind]
 
 

@@ -15,8 +15,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from featurestore.online.online_store import IngestReport
-from featurestore.online.state_store import Counts
 from featurestore.online.vectors import Vectors
+from featurestore.plan.outcomes import Counts
 from featurestore.semantics.statuses import STATUS_NAMES
 from featurestore.serve.wire import outcomes
 
@@ -59,7 +59,13 @@ class Metrics:
         self._bad_values = Counter(
             "featurestore_bad_values",
             "Pushed values that their type cannot hold, read as null.",
-            ("source",),
+            ("source", "column"),
+            registry=self.registry,
+        )
+        self._quarantined = Counter(
+            "featurestore_quarantined_rows",
+            "Pushed rows that were set aside.",
+            ("source", "reason"),
             registry=self.registry,
         )
         self._errors = Counter("featurestore_errors", "Errors that were sent.", ("kind",), registry=self.registry)
@@ -83,7 +89,10 @@ class Metrics:
 
     def ingest(self, report: IngestReport) -> None:
         """The rows of one call."""
-        self._bad_values.labels(report.source).inc(report.bad_values)
+        for column, count in report.bad_columns.items():
+            self._bad_values.labels(report.source, column).inc(count)
+        for reason, count in report.reasons.items():
+            self._quarantined.labels(report.source, reason).inc(count)
         self._rows(report.states)
 
     def error(self, kind: str) -> None:

@@ -12,6 +12,7 @@ from featurestore.errors import (
     AsOfTooEarly,
     FeatureStoreError,
     InputError,
+    RowFunctionFailed,
     StoreError,
     UnknownColumn,
     UnknownFeature,
@@ -26,6 +27,7 @@ _STATUS: tuple[tuple[type[FeatureStoreError], int], ...] = (
     (UnknownColumn, 422),
     (InputError, 422),
     (StoreError, 503),
+    (RowFunctionFailed, 500),
 )
 
 
@@ -73,10 +75,15 @@ def status_of(error: FeatureStoreError) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
+def is_ours(error: FeatureStoreError) -> bool:
+    """Whether an error is for us to mend: neither the caller nor the definitions can."""
+    return not isinstance(error, (RequestRefused, *(kind for kind, _ in _STATUS)))
+
+
 def problem_of(error: FeatureStoreError) -> Response:
-    """An error as a response; one that no caller can cause says nothing of itself."""
+    """An error as a response; one of ours says nothing of itself."""
     status = status_of(error)
-    if status == 500:
+    if is_ours(error):
         return internal_problem()
     headers = dict(error.headers) if isinstance(error, RequestRefused) else {}
     if status == 503:

@@ -52,7 +52,7 @@ def run(
             StoreError       when there is no server to talk to.
     """
     if workers < 1:
-        raise ConfigError(f"{workers} workers cannot serve", fix="give `workers` of at least 1")
+        raise ConfigError(f"{workers} workers cannot serve", where="`serve --workers`", fix="give at least 1")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with _bound(host, port) as listener:
         address = _address(host, listener)
@@ -116,7 +116,9 @@ def _supervise(
             for name in ours:
                 os.environ.pop(name, None)
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        raise StoreUnavailable("a worker did not start", fix="see the lines above, or serve with one worker")
+        raise StoreUnavailable(
+            "a worker did not start", where="`featurestore serve`", fix="see the lines above, or serve with one worker"
+        )
 
 
 def _config(app: FastAPI | str, **options: object) -> uvicorn.Config:

@@ -13,11 +13,12 @@ from featurestore.define.load import load_definitions
 from featurestore.errors import FeatureStoreError, StoreBehind, StoreUnavailable
 from featurestore.log.event_log import EventLog
 from featurestore.online.online_store import OnlineStore
-from featurestore.online.pointers import Pointer
+from featurestore.online.pointers import Pointer, content_version
 from featurestore.online.project import open_online
-from featurestore.online.server import Server, open_server
-from featurestore.plan.build import plan_feature_set, plan_scan, plan_view
+from featurestore.online.server import Server, check_safe, open_server
+from featurestore.plan.build import plan_feature_set, plan_view
 from featurestore.plan.nodes import Plan, Scan, State
+from featurestore.plan.scan import plan_scan
 from featurestore.semantics.instants import instant_us
 from featurestore.serve.metrics import Metrics
 from featurestore.serve.wire import (
@@ -99,10 +100,11 @@ class Service:
 
     def ready(self) -> bytes:
         """What is served, as JSON. Raises: StoreError  when a lookup could not be answered rightly (R15)."""
+        check_safe(self.online.writer)  # somebody may have changed the server's policy since it was opened
         pointers = self._checked()
         reply = {
             "status": "ready",
-            "feature_sets": {name: plan.version for name, plan in self.plans.items()},
+            "feature_sets": {name: content_version(plan, pointers) for name, plan in self.plans.items()},
             "states": {state_id: {"applied": pointer.applied} for state_id, pointer in pointers.items()},
         }
         return json.dumps(reply).encode()

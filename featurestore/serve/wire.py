@@ -1,7 +1,7 @@
 """What goes over the wire: bodies and replies as models, and the JSON shape of values.
 
 JSON numbers are exact both ways: int64 as integers, float64 in its shortest form that reads back as the same bits.
-Timestamps are ISO 8601 in UTC with microseconds, dates are ISO 8601, lists are arrays.
+Timestamps are ISO 8601 in UTC with microseconds, dates are ISO 8601, decimals are texts, lists and vectors are arrays.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from featurestore.errors import InputError, InvalidValue, MissingColumn, did_you_mean
 from featurestore.online.online_store import IngestReport
-from featurestore.online.state_store import Counts
 from featurestore.online.vectors import Vectors
+from featurestore.plan.outcomes import Counts
+from featurestore.semantics.decimals import text_of
 from featurestore.semantics.dtypes import EPOCH_DAY, DType, Value
 from featurestore.semantics.instants import datetime_of
 from featurestore.semantics.statuses import STATUS_NAMES
+from featurestore.semantics.strict_json import read_json
 from featurestore.serve.problems import RequestRefused
 
 MOST_QUESTIONS = 10_000
-_DEEPEST = 8
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -69,6 +70,13 @@ class StateReply(BaseModel):
     quarantined: int
 
 
+class SetAsideReply(BaseModel):
+    """A row that was set aside: its place in the request, from 0, and why."""
+
+    row: int
+    reason: str
+
+
 class EventsReply(BaseModel):
     """What became of the rows. `first` and `last` are log positions, 0 when nothing was committed."""
 
@@ -79,6 +87,10 @@ class EventsReply(BaseModel):
     quarantined: int
     bad_values: int
     states: dict[str, StateReply]
+    call: str = Field(description="the name under which rows that were set aside are kept")
+    reasons: dict[str, int] = Field(description="quarantined rows by reason")
+    bad_columns: dict[str, int] = Field(description="bad values by column")
+    set_aside: list[SetAsideReply] = Field(description="the first few quarantined rows")
 
 
 def parse_body(model: type[Body], data: bytes) -> Body:
@@ -88,16 +100,11 @@ def parse_body(model: type[Body], data: bytes) -> Body:
             MissingColumn, InvalidValue  when it has not the model's fields.
     """
     try:
-        found = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_once)
-        deep = _deeper(found, _DEEPEST)
+        found = read_json(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise _malformed(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
-    except RecursionError:
-        deep = True
-    except ValueError as error:  # JSONDecodeError, what the two hooks raise, and an integer of thousands of digits
-        raise _malformed(f"the body is not JSON: {error}"[:300]) from None
-    if deep:
-        raise _malformed(f"the body is nested deeper than {_DEEPEST} levels")
+    except ValueError as error:
+        raise _malformed(f"the body is not JSON with one meaning: {error}"[:300]) from None
     try:
         return model.model_validate(found)
     except ValidationError as error:
@@ -170,6 +177,10 @@ def report_json(report: IngestReport) -> bytes:
         quarantined=report.quarantined,
         bad_values=report.bad_values,
         states={state_id: StateReply(**outcomes(counts)) for state_id, counts in report.states.items()},
+        call=report.call,
+        reasons=report.reasons,
+        bad_columns=report.bad_columns,
+        set_aside=[SetAsideReply(row=place, reason=reason) for place, reason in report.set_aside],
     )
     return reply.model_dump_json().encode()
 
@@ -193,9 +204,15 @@ def json_value(value: Value, dtype: DType) -> object:
             return instant_json(value)
         case "date":
             return date.fromordinal(value + EPOCH_DAY).isoformat()
+        case "decimal":
+            return text_of(value, dtype.scale)
         case "list":
             assert dtype.item is not None
             return [json_value(item, dtype.item) for item in value]
+        case "map":
+            assert dtype.item is not None and dtype.key is not None
+            pairs = [(json_value(key, dtype.key), json_value(item, dtype.item)) for key, item in value]
+            return dict(pairs) if dtype.key.kind == "string" else [list(pair) for pair in pairs]
         case _:
             return value
 
@@ -210,7 +227,9 @@ def instant_json(at_us: int) -> str:
 
 
 def _plain(dtype: DType) -> bool:
-    return _plain(dtype.item) if dtype.item else dtype.kind not in ("timestamp", "date")
+    if dtype.key is not None:
+        return False
+    return _plain(dtype.item) if dtype.item else dtype.kind not in ("timestamp", "date", "decimal")
 
 
 def _objects(items: list[Any], what: str, field: str) -> list[dict[str, Any]]:
@@ -235,32 +254,7 @@ def _at_most(count: int, most: int) -> None:
 
 
 def _malformed(what: str) -> RequestRefused:
-    return RequestRefused(400, "MalformedBody", what, fix="send one JSON object, encoded as UTF-8")
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON number; send null")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, none of whose names stands in it twice: which value was meant could not be told."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice!r:.80} stands twice in one object")
-    return found
-
-
-def _deeper(value: object, left: int) -> bool:
-    """Whether a value is nested deeper than so many levels."""
-    if isinstance(value, dict):
-        inner: Any = value.values()
-    elif isinstance(value, list):
-        inner = value
-    else:
-        return False
-    return left == 0 or any(_deeper(each, left - 1) for each in inner if isinstance(each, (dict, list)))
+    return RequestRefused(400, "MalformedBody", what, where="the body", fix="send one JSON object, encoded as UTF-8")
 
 
 def _kind(value: object) -> str:

@@ -144,9 +144,11 @@ def _float_sums_in_arrival_order(patch: pytest.MonkeyPatch) -> None:
             total += value
         return [len(present), exact.units(total) or 0, 0]
 
-    def merge(left: list[int], right: list[int], _: int) -> list[int]:
-        total = left[1] / 2**64 + right[1] / 2**64
-        return [left[0] + right[0], exact.units(total) or 0, 0]
+    def merge(states: Sequence[list[int]], _: int) -> list[int]:
+        total = 0.0
+        for state in states:
+            total += state[1] / 2**64
+        return [sum(state[0] for state in states), exact.units(total) or 0, 0]
 
     patch.setitem(folds.FOLDS, "fraction", replace(folds.FOLDS["fraction"], lift=lift, merge=merge))
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.shop import Cli
 
-COMMANDS = ("init", "plan", "dataset", "materialize", "ingest", "lookup", "serve", "verify", "demo")
+COMMANDS = ("init", "plan", "dataset", "materialize", "ingest", "lookup", "serve", "quarantine", "verify", "demo")
 HEAVY = ("duckdb", "pyarrow", "pandas", "numpy", "redis", "fastapi", "featurestore.store")
 COMMAND = [sys.executable, "-m", "featurestore.cli"]
 

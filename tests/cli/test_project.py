@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,20 @@ def test_plan_needs_no_server(project: Path, cli: Cli) -> None:
     """`plan` reads definitions and nothing else: no state folder appears."""
     assert cli("plan").code == 0
     assert not (project / ".featurestore").exists()
+
+
+def test_plan_reports_what_was_renamed_since_materialize(project: Path, cli: Cli) -> None:
+    """A feature that is gone while a new one means the same is told as a rename, with how to keep the name."""
+    assert cli("plan", "visits", "--json").json["feature_sets"][0]["changes"] is None
+    assert cli("materialize").code == 0
+    assert cli("plan", "visits", "--json").json["feature_sets"][0]["changes"]["renamed"] == []
+    text = DEFINITIONS.replace("    seconds = feature(", "    duration = feature(")
+    other = write_project(project.parent / "renamed", text)
+    (other / ".featurestore").mkdir()
+    shutil.copy(project / ".featurestore" / "materialized.json", other / ".featurestore")
+    ran = cli("-C", str(other), "plan", "visits")
+    assert ran.code == 0, ran.err
+    lines = [" ".join(line.split()) for line in ran.out.splitlines()]
+    assert "since it was materialised" in lines
+    told = "renamed? visits__seconds it means the same as visits__duration;"
+    assert f'{told} `feature(..., name="seconds")` keeps the name' in lines

@@ -148,7 +148,7 @@ def test_pushed_rows_are_in_the_next_lookup(ready: Path, cli: Cli) -> None:
 
 
 def test_ingest_accounts_for_every_row(ready: Path, cli: Cli) -> None:
-    """Rows that came before, lack a key or cannot be used are counted (R16), and where the last are kept is said."""
+    """Rows that came before, lack a key or cannot be used are counted (R16); which were set aside is said with why."""
     rows = [
         visit(1),
         visit(2000),
@@ -162,7 +162,11 @@ def test_ingest_accounts_for_every_row(ready: Path, cli: Cli) -> None:
     lines = ran.out.splitlines()
     assert [int(count) for count in lines[1].split()[1:]] == [4, 1, 1, 1]
     assert lines[2] == "Visit: 7 rows in, log positions 1 to 6, 1 bad value"
-    assert lines[3].endswith(f"in {ready / '.featurestore' / 'quarantine' / 'Visit.jsonl'}")
+    assert lines[3:] == [
+        "1 bad value of seconds read as null",
+        "row 6 set aside: at is null",
+        "`featurestore quarantine Visit` shows what was set aside",
+    ]
 
 
 def test_pairs_of_a_source_with_a_zone_may_be_local(project: Path, cli: Cli) -> None:
@@ -183,7 +187,7 @@ def test_pairs_of_a_source_with_a_zone_may_be_local(project: Path, cli: Cli) -> 
         (["nowhere"], "InputError: `nowhere` is no file of rows"),
         (["featurestore.toml"], "InputError: `featurestore.toml` is no file of rows"),
         (['{"id": NaN}'], "InvalidValue: this is not JSON: NaN is no JSON number"),
-        (['{"id": 1, "id": 2}'], "InvalidValue: this is not JSON: `id` stands twice"),
+        (['{"id": 1, "id": 2}'], "InvalidValue: this is not JSON: the name 'id' stands twice"),
         (["[1]"], "InvalidValue: 1 is no row"),
         (["spine.parquet"], "UnknownColumn: `Visit` has no column"),
         (["id=1", "usr=2"], "UnknownColumn: the source `Visit` takes no `usr`"),

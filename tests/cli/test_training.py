@@ -30,6 +30,7 @@ def test_dataset_is_written_as_the_library_gives_it(project: Path, cli: Cli) -> 
         "features": 5,
         "file": "train.parquet",
         "preview": None,
+        "set_aside": {"Visit": expected.set_aside["Visit"].to_json()},
     }
     assert "12 rows, 5 features" in cli(*ASK, "--out", "train.parquet").out
 

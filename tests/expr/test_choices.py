@@ -25,7 +25,7 @@ def test_a_choice_tries_its_conditions_in_order() -> None:
 def test_values_of_a_choice_have_one_type() -> None:
     """Ints beside floats are widened, here as everywhere."""
     assert coalesce(number, whole, 1).node.dtype == FLOAT64
-    assert repr(coalesce(number, whole, 1)) == "S.number.coalesce(S.whole, 1.0)"
+    assert repr(coalesce(number, whole, 1)) == "coalesce(S.number, S.whole, 1.0)"
     assert when(flag).then(whole).otherwise(number).node.dtype == FLOAT64
 
 

@@ -9,9 +9,19 @@ from typing import Any
 import pytest
 
 from featurestore.errors import DefinitionError, InvalidDefinition, TypeMismatch
+from featurestore.expr.build import aggregate
 from featurestore.expr.fluent import Expr, Group, rows
 from featurestore.expr.nodes import Aggregate, Call, ColumnRef, Literal
-from featurestore.semantics.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, list_of
+from featurestore.expr.row_functions import (
+    as_of,
+    decayed_rows,
+    first_at,
+    last_at,
+    share,
+    time_since_first,
+    time_since_last,
+)
+from featurestore.semantics.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, list_of, map_of
 from featurestore.semantics.windows import Span
 
 number: Expr[float] = Expr(ColumnRef("S", "number", FLOAT64))
@@ -47,16 +57,16 @@ other: Expr[float] = Expr(ColumnRef("T", "number", FLOAT64))
         (True & flag, "(True & S.flag)", BOOL),
         (~flag, "~S.flag", BOOL),
         (number.between(0, 10), "((S.number >= 0.0) & (S.number <= 10.0))", BOOL),
-        (text.isin(["a", "b"]), "((S.text == 'a') | (S.text == 'b'))", BOOL),
+        (text.isin(["a", "b"]), "S.text.isin(['a', 'b'])", BOOL),
         (whole.abs(), "S.whole.abs()", INT64),
         (whole.sqrt(), "S.whole.sqrt()", FLOAT64),
         (number.floor(), "S.number.floor()", FLOAT64),
         (number.ceil().to_int(), "S.number.ceil().to_int()", INT64),
         (flag.to_int(), "S.flag.to_int()", INT64),
-        (whole.to_float(), "S.whole", FLOAT64),
-        (number.clip(0, 1), "S.number.greatest(0.0).least(1.0)", FLOAT64),
+        (whole.to_float(), "S.whole.to_float()", FLOAT64),
+        (number.clip(0, 1), "S.number.clip(0.0, 1.0)", FLOAT64),
         (text.is_null(), "S.text.is_null()", BOOL),
-        (whole.fill_null(0), "S.whole.coalesce(0)", INT64),
+        (whole.fill_null(0), "coalesce(S.whole, 0)", INT64),
         (moment.hour(zone="Europe/London"), None, INT64),
         (moment.weekday(), None, INT64),
     ],
@@ -85,6 +95,21 @@ def test_an_expression_has_a_type_and_reads_as_written(expr: Expr[Any], printed:
         (flag.last(over="7d"), "last", BOOL),
         (moment.last_n(3, over="7d"), "last_n", list_of(TIMESTAMP)),
         (text.distinct_count(over="7d"), "distinct_count", INT64),
+        (text.approx_distinct_count(over="7d"), "approx_distinct_count", INT64),
+        (moment.quantile("1/3", over="7d"), "quantile", TIMESTAMP),
+        (whole.median(over="7d"), "quantile", INT64),
+        (whole.approx_quantile(0.9, over="7d"), "approx_quantile", FLOAT64),
+        (text.mode(over="7d"), "mode", STRING),
+        (text.mode_count(over="7d"), "mode_count", INT64),
+        (text.entropy(over="7d"), "entropy", FLOAT64),
+        (day.top_n(3, over="7d"), "top_n", list_of(DATE)),
+        (day.top_n_counts(3, over="7d"), "top_n_counts", list_of(INT64)),
+        (flag.first_at(over="7d"), "first_at", TIMESTAMP),
+        (flag.last_at(over="7d"), "last_at", TIMESTAMP),
+        (first_at(over="7d"), "first_at", TIMESTAMP),
+        (last_at(over="7d"), "last_at", TIMESTAMP),
+        (rows(over="7d", by=text), "rows", map_of(STRING, INT64)),
+        (number.mean(over="7d", by=flag), "mean", map_of(BOOL, FLOAT64)),
     ],
     ids=repr,
 )
@@ -93,6 +118,57 @@ def test_each_aggregate_is_a_method(expr: Expr[Any], function: str, dtype: objec
     node = expr.node
     assert isinstance(node, Aggregate)
     assert (node.function, node.span, node.dtype) == (function, Span(7 * 86_400_000_000), dtype)
+
+
+@pytest.mark.parametrize(
+    ("expr", "printed"),
+    [
+        (number.quantile(0.9, over="7d"), 'S.number.quantile(0.9, over="7d")'),
+        (number.quantile("0.90"), "S.number.quantile(0.9)"),
+        (number.quantile("1/3"), "S.number.quantile('1/3')"),
+        (number.median(), "S.number.quantile(0.5)"),
+        (text.top_n(3), "S.text.top_n(3)"),
+        (number.sum(where=flag, by=text), "S.number.sum(where=S.flag, by=S.text)"),
+        (rows(by=text).get("food"), "rows(by=S.text).get('food')"),
+        (as_of() - last_at(), "(as_of() - last_at())"),
+        (number.decayed_sum(halflife="36h", where=flag), 'S.number.decayed_sum(halflife="36h", where=S.flag)'),
+        (decayed_rows(halflife="1d"), 'decayed_rows(halflife="1d")'),
+        (time_since_first(over="7d"), '(as_of() - first_at(over="7d"))'),
+        (share(flag, over="7d"), '(rows(over="7d", where=S.flag) / rows(over="7d"))'),
+    ],
+    ids=repr,
+)
+def test_an_aggregate_reads_as_written(expr: Expr[Any], printed: str) -> None:
+    """Parameters, categories and the instant of the question stand where an author writes them."""
+    assert repr(expr) == printed
+
+
+def test_what_is_made_of_windows_is_a_group() -> None:
+    """Shares and times since have one feature a window, as the aggregates that they are made of."""
+    for made in (
+        share(flag, over=("1d", "7d")),
+        time_since_last(over=("1d", "7d")),
+        time_since_first(over=("1d", "7d")),
+    ):
+        assert isinstance(made, Group)
+        assert list(made) == ["1d", "7d"]
+        assert made["7d"].node.dtype == FLOAT64
+
+
+def test_a_decay_covers_sixty_three_half_lives() -> None:
+    """Its window begins with a block of one half-life; several half-lives are a group."""
+    node = number.decayed_mean(halflife="1d").node
+    assert isinstance(node, Aggregate)
+    assert (node.span, node.n) == (Span(63 * 86_400_000_000, 86_400_000_000), 86_400_000_000)
+    group = decayed_rows(halflife=("1d", "7d"))
+    assert isinstance(group, Group)
+    assert group["7d"].node == decayed_rows(halflife="168h").node
+
+
+def test_a_share_is_taken_as_it_is_written() -> None:
+    """0.1 is one tenth, not the float nearest to it, so that place ceil(q * n) is what the author means."""
+    assert number.quantile(0.1).node == number.quantile("1/10").node == number.quantile("0.1").node
+    assert number.quantile(0.1).node != number.quantile("0.10000000001").node
 
 
 def test_several_windows_are_a_group() -> None:
@@ -162,7 +238,7 @@ def test_an_expression_has_no_truth(make: Callable[[], object]) -> None:
         (lambda: ~number, "`~` does not take float64", "S.number: float64"),
         (lambda: moment + 1, "`+` does not take timestamp and int64", "1: int64, S.moment: timestamp"),
         (lambda: text == 1, "`==` does not take string and int64", "1: int64, S.text: string"),
-        (lambda: day - day, "`-` does not take date and date", "S.day: date, S.day: date"),
+        (lambda: day + day, "`+` does not take date and date", "S.day: date, S.day: date"),
         (lambda: text.sqrt(), "`sqrt` does not take string", "S.text: string"),
         (lambda: text.hour(), "`local` does not take string", None),
     ],
@@ -182,6 +258,8 @@ def test_an_operator_names_the_types_it_does_not_take(make: Callable[[], object]
     [
         (lambda: text.sum(), "`sum` does not take string"),
         (lambda: flag.mean(), "`mean` does not take bool"),
+        (lambda: text.quantile(0.5), "`quantile` does not take string"),
+        (lambda: rows(by=number), "`by=` of `rows` takes categories, not float64"),
         (lambda: flag.min(), "`min` does not take bool"),
         (lambda: moment.var(), "`var` does not take timestamp"),
         (lambda: number.sum(where=number), "`where=` of `sum` takes a condition, not float64"),  # type: ignore[arg-type]
@@ -213,6 +291,27 @@ def test_an_aggregate_names_the_type_it_does_not_take(make: Callable[[], object]
         (lambda: number.sum(over=("1d", "2d"))["3d"], "this group has no window '3d'"),
         (lambda: number.last_n(0), "`last_n` takes a number of rows, not 0"),
         (lambda: number.last_n(True), "`last_n` takes a number of rows, not True"),
+        (lambda: number.quantile(1.5), "`quantile` takes a share of the values, not 1.5"),
+        (lambda: number.quantile("half"), "`quantile` takes a share of the values, not 'half'"),
+        (lambda: number.quantile("1/0"), "`quantile` takes a share of the values, not '1/0'"),
+        (lambda: number.quantile(float("nan")), "`quantile` takes a share of the values, not nan"),
+        (
+            lambda: number.approx_quantile("0.0000000000001"),
+            "`approx_quantile` takes a share of the values, not '0.0000000000001'",
+        ),
+        (lambda: text.top_n(0), "`top_n` takes a number of values, not 0"),
+        (lambda: rows(by="text"), "`by=` of `rows` takes a column, not 'text'"),  # type: ignore[call-overload]
+        (lambda: rows(by=as_of()), "`rows` is given `as_of()`, which is known only when the question comes"),
+        (lambda: rows(by=Expr(Literal("a", STRING))), "`by=` of `rows` reads no column of a source"),
+        (lambda: aggregate("var", number.node, None, Span(), by=text.node), "`var` takes no `by=`"),
+        (lambda: number.sum(by=other > 1), "`sum` reads columns of two sources"),
+        (lambda: number.decayed_sum(halflife="40000d"), "the half-life 40000d of `decayed_sum` is too long"),
+        (lambda: number.decayed_sum(halflife=3), "`halflife=` of `decayed_sum` takes a duration, not 3"),  # type: ignore[call-overload]
+        (
+            lambda: decayed_rows(halflife=("1d", "24h")),
+            "`halflife=('1d', '24h')` of `decayed_rows` needs different half-lives",
+        ),
+        (lambda: share(True), "`share` takes a condition, not True"),  # type: ignore[arg-type]
         (lambda: text.isin([]), "`isin` needs at least one value"),
         (lambda: moment.hour(zone="Europe/Londn"), "there is no time zone 'Europe/Londn'"),
     ],

@@ -19,7 +19,7 @@ from featurestore.log.event_log import EventLog
 from featurestore.offline.connection import connect
 from featurestore.offline.scan import History, scan_sql
 from featurestore.online.events import check_events, encode
-from featurestore.plan.build import plan_scan
+from featurestore.plan.scan import plan_scan
 from featurestore.semantics.identity import fingerprint
 
 COLUMNS: dict[str, Any] = {

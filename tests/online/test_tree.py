@@ -33,10 +33,7 @@ def read(tree: Tree, low: int, high: int, as_of: int) -> tuple[Any, Any]:
     assert not missing
     states = []
     for place in range(2):
-        state = tree.lift(place, rows)
-        for summary in summaries:
-            state = tree.merge(place, state, summary[place + 1])
-        states.append(state)
+        states.append(tree.merge(place, [tree.lift(place, rows), *(summary[place + 1] for summary in summaries)]))
     return states[0], states[1]
 
 
@@ -121,7 +118,7 @@ def test_only_the_nodes_on_the_way_are_written() -> None:
     assert len(tree.nodes) > 100
     tree.changed.clear()
     tree.insert(row(77 * 60_000_000 + 1, 0, -1, 1))
-    assert 1 < len(tree.changed) < 8
+    assert 1 < len(tree.changed) < 12
 
 
 def test_r12_a_row_before_the_horizon_is_not_kept_but_was_seen() -> None:
@@ -130,3 +127,44 @@ def test_r12_a_row_before_the_horizon_is_not_kept_but_was_seen() -> None:
     assert tree.insert(row(400, 400, 2, 2))
     assert tree.seen_us == 400
     assert read(tree, -(2**63), 2**62, 2**62)[0] == [1, 1]
+
+
+@given(rows=histories(), horizons=st.lists(EVENTS, min_size=1, max_size=4), length=st.integers(1, 2**43))
+def test_r12_trimming_cannot_be_seen_from_the_horizon_on(rows: list[Row], horizons: list[int], length: int) -> None:
+    """What was dropped is in no window that begins at the horizon or after it, and rows go on coming in."""
+    tree = Tree(STATE, {ROOT: None})
+    for place, horizon in enumerate(sorted(horizons)):
+        for each in rows[place :: len(horizons)]:
+            tree.insert(list(each))
+        missing: set[bytes] = set()
+        tree.trim(horizon, missing)
+        assert not missing
+    last = max(horizons)
+    for low in (last, last + 1, last + length):
+        assert read(tree, low, low + length, 2**62) == expected(rows, low, low + length, 2**62)
+    kept = [each for node in tree.nodes.values() if node and "rows" in node for each in node["rows"]]
+    assert all(each[0] >= last for each in kept)
+
+
+def test_r12_a_key_keeps_as_many_nodes_as_its_window_needs() -> None:
+    """Rows that come for years leave behind what one window holds."""
+    tree = Tree(STATE, {ROOT: None})
+    sizes = []
+    for place in range(20_000):
+        tree.insert(row(place * 60_000_000, 0, place, place))
+        if place % 500 == 0:
+            tree.trim((place - 2_000) * 60_000_000, set())
+            sizes.append(len(tree.nodes))
+    assert max(sizes[10:]) < 2 * sizes[5]
+    assert sum(len(node["rows"]) for node in tree.nodes.values() if node and "rows" in node) < 2_700
+
+
+def test_rows_of_one_microsecond_are_split_too() -> None:
+    """A day's rows that all carry its midnight cost no more than others."""
+    tree = Tree(STATE, {ROOT: None})
+    for place in range(6_000):
+        assert tree.insert(row(1_000, 1_000, place, place))
+    assert not tree.insert(row(1_000, 1_000, 77, 77))
+    assert max(len(node["rows"]) for node in tree.nodes.values() if node and "rows" in node) <= LEAF_ROWS
+    assert read(tree, 1_000, 1_001, 2_000)[0] == [6_000, sum(range(6_000))]
+    assert read(tree, 1_001, 5_000, 9_000)[0] == [0, 0]

@@ -8,14 +8,17 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurestore import Source
 from featurestore.expr.build import aggregate
 from featurestore.expr.fluent import Expr
 from featurestore.expr.nodes import Call, ColumnRef, Node, walk
-from featurestore.semantics.aggregates import AGGREGATES
+from featurestore.semantics.aggregates import AGGREGATES, TIMED
+from featurestore.semantics.dtypes import KEYS
 from featurestore.semantics.scalars import SCALAR_ROWS
+from featurestore.semantics.windows import Span
 from tests.parity.voices import bits, plan_of, said_by_duckdb, said_by_redis, said_by_reference
 from tests.strategies import Case, aggregates, histories, make_view, questions, source_classes
-from tests.strategies.expressions import AGGREGATE_USES, SIGNATURES, columns_of, draw_call, spans
+from tests.strategies.expressions import SIGNATURES, Leaves, columns_of, draw_call, reachable, spans, uses_of
 from tests.strategies.sources import User
 
 EXAMPLES = settings(max_examples=8)
@@ -25,8 +28,8 @@ EXAMPLES = settings(max_examples=8)
 def cases_of_all_aggregates(draw: st.DrawFn) -> Case:
     """A view with every row of the table for every type it takes."""
     source = draw(source_classes())
-    nodes = [draw(aggregates(source, use)) for use in AGGREGATE_USES]
-    assert {node.function for node in nodes} == {row.name for row in AGGREGATES}
+    nodes = [draw(aggregates(source, use)) for use in uses_of(source)]
+    assert {node.function for node in nodes} >= {row.name for row in AGGREGATES} - TIMED
     view = make_view("All", {f"a{i}": Expr(node) for i, node in enumerate(nodes)}, source=source, entity=User)
     rows = {source.__name__: draw(histories(source))}
     return Case((view,), rows, tuple(draw(st.lists(questions((view,), rows), min_size=3, max_size=3))))
@@ -41,14 +44,24 @@ def cases_of_all_scalars(draw: st.DrawFn) -> Case:
     features: dict[str, Node] = {}
     latest: dict[ColumnRef, Node] = {}
     for place in SIGNATURES:
+        if not any(reachable(columns, given) for given, _ in SIGNATURES[place]):
+            features[f"map_{place}"] = draw_call(draw, _maps_of(source, span), place)
+            continue
         node = draw_call(draw, columns, place)
-        if not any(isinstance(each, ColumnRef) for each in walk(node)) or node.dtype.kind == "list":
+        if not any(isinstance(each, ColumnRef) for each in walk(node)) or node.dtype.kind == "map":
             continue
         features[f"row_{place}"] = aggregate("last", node, None, span)
         features[f"answer_{place}"] = _lifted(node, latest, span)
     view = make_view("All", {name: Expr(node) for name, node in features.items()}, source=source, entity=User)
     rows = {source.__name__: draw(histories(source))}
     return Case((view,), rows, tuple(draw(st.lists(questions((view,), rows), min_size=3, max_size=3))))
+
+
+def _maps_of(source: type[Source], span: Span) -> Leaves:
+    """What is given by category, by type: no column holds a map."""
+    columns = columns_of(source)
+    nodes = [aggregate("rows", None, None, span, by=column) for dtype in KEYS for column in columns(dtype)]
+    return lambda dtype: [node for node in nodes if node.dtype == dtype]
 
 
 def _lifted(node: Node, latest: dict[ColumnRef, Node], span: object) -> Node:

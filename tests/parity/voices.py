@@ -68,6 +68,8 @@ def scanned(spec: SourceSpec, rows: Iterable[dict[str, Any]]) -> pa.Table:
 
 def _entered(value: Any) -> Any:
     """R7: a float that enters is finite, and never -0.0."""
+    if isinstance(value, tuple):
+        return tuple(map(_entered, value))
     return finite(value) if isinstance(value, float) else value
 
 
@@ -134,16 +136,21 @@ def said_by_redis(case: Case, plan: Plan, at: Sequence[int], client: redis.Redis
 def _fill(store: StateStore, state: State, case: Case, materialized: int) -> None:
     spec = case.sources[state.scan.source].__spec__
     rows = case.rows[state.scan.source]
-    history = History(Path(), rows={state.scan.source: scanned(spec, _once(rows[:materialized]))})
-    with state_rows(state, history, 0, None) as found:
-        generation, keys, kept = store.build(state, found.batches)
+    pointer = Pointer("", 0, 0, "voices", None, 0, 0)
+    if rows[:materialized]:
+        history = History(Path(), rows={state.scan.source: scanned(spec, _once(rows[:materialized]))})
+        with state_rows(state, history, 0, None) as found:
+            pointer = store.build(state, found.batches, pointer)
+    else:
+        pointer = store.build(state, (), pointer)
     derived, names = derive(state), [column.name for column in state.scan.columns]
     for row in scanned(spec, rows[materialized:]).to_pylist():
         if row["usable"]:
             values = {name: row[held(name)] for name in names}
             times = (row["event_at_us"], row["known_at_us"], row["row_id"], row["fingerprint"])
-            store.apply(state, generation, [(tuple(values[name] for name in state.key), derived(values, *times))])
-    store.publish({state.id: Pointer(generation, 0, 0, "voices", None, keys, kept)})
+            kept = [(tuple(values[name] for name in state.key), derived(values, *times))]
+            pointer, _ = store.apply(state, pointer, kept)
+    store.publish({state.id: pointer})
 
 
 def bits(answers: Answers) -> list[dict[str, tuple[Any, int]]]:

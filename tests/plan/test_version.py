@@ -17,7 +17,9 @@ from featurestore import (
     Parquet,
     RowId,
     Source,
+    as_of,
     feature,
+    last_at,
     rows,
 )
 from featurestore.plan.build import plan_feature_set
@@ -36,6 +38,7 @@ def planned(
     doc: str = "",
     delay: str | None = None,
     extra: bool = False,
+    more: Any = None,
 ) -> Plan:
     """The plan of a small feature set, with one thing or another changed."""
     columns: dict[str, Any] = {"user_id": Column[int], "x": Column[float], "at": EventTime}
@@ -55,6 +58,8 @@ def planned(
     }
     if extra:
         body["more"] = event.x.max()
+    if more:
+        body["more"] = more(event)
     view: Any = type("Events", (FeatureView,), body, entity=User, source=event)
     return plan_feature_set(FeatureSet("events", view.share, view.last))
 
@@ -82,6 +87,23 @@ def test_r20_what_changes_no_value_keeps_the_version(change: dict[str, Any]) -> 
     assert planned(**change).version == planned().version
 
 
+def test_r20_parameters_and_categories_are_part_of_the_meaning() -> None:
+    """Two shares of a quantile, two categories, and the instant of the question are different features."""
+    made: list[Any] = [
+        lambda event: event.x.quantile(0.5),
+        lambda event: event.x.quantile(0.9),
+        lambda event: event.x.sum(),
+        lambda event: event.x.sum(by=event.user_id),
+        lambda event: event.x.sum(by=event.user_id > 1),
+        lambda event: as_of(),
+        lambda event: event.at.last(),
+        lambda event: last_at(),
+        lambda event: event.x.last_at(),
+    ]
+    assert len({planned(more=more).version for more in made}) == len(made)
+    assert planned(more=made[0]).views[0].state == planned(more=made[1]).views[0].state
+
+
 def test_r20_the_version_is_the_same_in_every_process() -> None:
     """No address, order of a set or hash seed gets into it."""
     assert planned().version == planned().version == PINNED, "a new version of the rules must be meant: raise RULES"
@@ -93,4 +115,4 @@ def test_a_window_keeps_the_state() -> None:
     assert planned(extra=True).views[0].state != planned().views[0].state
 
 
-PINNED = "35278cdff4a5"
+PINNED = "9a5aaea13dcb"

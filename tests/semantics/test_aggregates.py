@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from featurestore.expr.nodes import Aggregate as Node
 from featurestore.expr.nodes import ColumnRef
-from featurestore.semantics.aggregates import AGGREGATE_NAMES, AGGREGATES, Aggregate, aggregate_row
-from featurestore.semantics.dtypes import BOOL, FLOAT64, INT64, SCALARS, STRING, DType
+from featurestore.semantics.aggregates import AGGREGATE_NAMES, AGGREGATES, DECAYED, Aggregate, Asked, aggregate_row
+from featurestore.semantics.dtypes import BOOL, DECIMAL, FLOAT64, INT64, LIST, SCALARS, STRING, VECTOR, DType
 from featurestore.semantics.folds import FOLDS
 from featurestore.semantics.windows import Span
 from tests.reference import Seen, aggregated
 from tests.reference_functions import entered, summed
-from tests.strategies.expressions import AGGREGATE_USES
+from tests.strategies.expressions import AGGREGATE_USES, PARAMETERS
 from tests.strategies.values import nullable, values
 
 # a share of the examples for each row of the table, since there are many rows
@@ -39,11 +39,13 @@ def test_r9_an_aggregate_gives_the_bits_of_the_reference(
     row: Aggregate, dtype: DType | None, data: st.DataObject
 ) -> None:
     """Lifted and finished, every row of the table gives type, bits and overflow of the reference."""
-    given, n = data.draw(rows(dtype or INT64)), 3 if row.name.endswith("_n") else 0
+    given, n = data.draw(rows(dtype or INT64)), 3 if row.name in {"last_n", *DECAYED} else 0
+    parameter = data.draw(st.sampled_from(PARAMETERS.get(row.name, ("",))))
     ranks = [(event_at, order, known_at) for _, event_at, order, known_at in given]
-    finished = row.finish(FOLDS[row.fold].lift([value for value, *_ in given], ranks, n))
+    state = FOLDS[row.fold].lift([value for value, *_ in given], ranks, n)
+    finished = row.finished(state, Asked(100, n, parameter))
     column = None if dtype is None else ColumnRef("S", "v", dtype)
-    node = Node(row.name, column, None, Span(), row.gives(dtype or INT64), "S", n)
+    node = Node(row.name, column, None, Span(), row.gives(dtype or INT64), "S", n, parameter)
     seen = [Seen(event_at, known_at, "", order, {"v": value}) for value, event_at, order, known_at in given]
     expected = aggregated(node, seen, 100)
     assert repr(finished) == repr(expected)  # floats are printed by their bits
@@ -82,7 +84,8 @@ def test_an_aggregate_takes_each_type_in_one_row(name: str) -> None:
 @pytest.mark.parametrize("row", AGGREGATES, ids=lambda row: f"{row.name}-{'-'.join(map(str, row.takes))}")
 def test_every_row_can_be_found_and_says_what_it_is(row: Aggregate) -> None:
     """Each row is found by name and type, has a fold and a sentence."""
-    assert all(aggregate_row(row.name, dtype) is row for dtype in (row.takes or (None,)))
+    found = [aggregate_row(row.name, dtype) for dtype in (row.takes or (None,))]
+    assert all(each is not None and each.fold == row.fold for each in found)
     assert row.fold in FOLDS
     assert row.doc.endswith(".")
 
@@ -98,3 +101,4 @@ def test_every_type_can_be_shown_and_counted() -> None:
     assert all(
         aggregate_row(name, dtype) for name in ("last", "last_n", "count", "distinct_count") for dtype in SCALARS
     )
+    assert all(aggregate_row(name, dtype) for name in ("last", "count") for dtype in (DECIMAL, LIST, VECTOR))

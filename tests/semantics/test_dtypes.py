@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,21 @@ from featurestore.semantics.dtypes import (
     STRING,
     TIMESTAMP,
     DType,
+    Vector,
     canonical,
+    decimal_of,
     dtype_named,
     dtype_of,
     finite,
+    fits_annotation,
     list_of,
     python_value,
+    vector_of,
 )
 from tests.reference_functions import entered
 from tests.strategies.values import values
 
+NESTED = (list_of(list_of(INT64)), decimal_of(12, 2), list_of(decimal_of(18, 18)), vector_of(8))
 MOMENT = datetime(2024, 2, 29, 12, tzinfo=UTC)
 
 
@@ -61,6 +67,24 @@ MOMENT = datetime(2024, 2, 29, 12, tzinfo=UTC)
         (math.nan, STRING, None),
         (np.float64("nan"), TIMESTAMP, None),
         (pd.Timestamp("2024-02-29T12:00Z"), TIMESTAMP, 1_709_208_000_000_000),
+        (pd.NaT, TIMESTAMP, None),
+        (pd.NA, INT64, None),
+        (Decimal("12.34"), decimal_of(12, 2), 1234),
+        (Decimal("12.3400"), decimal_of(12, 2), 1234),
+        ("-12.3", decimal_of(12, 2), -1230),
+        (12, decimal_of(12, 2), 1200),
+        (Decimal("9999999999.99"), decimal_of(12, 2), 10**12 - 1),
+        (Decimal("1E+3"), decimal_of(12, 2), 100_000),
+        (Decimal("0E+99"), decimal_of(12, 2), 0),
+        (Decimal("NaN"), decimal_of(12, 2), None),
+        (math.nan, decimal_of(12, 2), None),
+        (np.int64(3), decimal_of(12, 2), 300),
+        (np.array([1, 2]), list_of(INT64), (1, 2)),
+        (np.array(["a"]), list_of(STRING), ("a",)),
+        (["1.50", None], list_of(decimal_of(12, 2)), (150, None)),
+        ([1, -0.0], vector_of(2), (1.0, 0.0)),
+        (np.array([0.5, 2.0], dtype=np.float32), vector_of(2), (0.5, 2.0)),
+        (Vector([0.5, 2.0]), vector_of(2), (0.5, 2.0)),
     ],
 )
 def test_r8_a_value_of_its_type_becomes_canonical(value: object, dtype: DType, expected: Any) -> None:
@@ -93,6 +117,24 @@ def test_r8_a_value_of_its_type_becomes_canonical(value: object, dtype: DType, e
         ("abc", list_of(STRING)),
         ([1, "1"], list_of(INT64)),
         (b"bytes", STRING),
+        (12.5, decimal_of(12, 2)),
+        (True, decimal_of(12, 2)),
+        (Decimal("0.005"), decimal_of(12, 2)),
+        (Decimal("1E+999999999"), decimal_of(12, 2)),
+        (Decimal("1E-999999999"), decimal_of(12, 2)),
+        (Decimal("Infinity"), decimal_of(12, 2)),
+        (10**10, decimal_of(12, 2)),
+        ("12.3.4", decimal_of(12, 2)),
+        ("1e2", decimal_of(12, 2)),
+        ("\u0661", decimal_of(12, 2)),
+        (" 1", decimal_of(12, 2)),
+        ([1.0], vector_of(2)),
+        ([1.0, None], vector_of(2)),
+        ([1.0, math.nan], vector_of(2)),
+        ([1.0, True], vector_of(2)),
+        ("ab", vector_of(2)),
+        ({"a": 1}, list_of(STRING)),
+        (b"ab", list_of(INT64)),
     ],
     ids=repr,
 )
@@ -108,7 +150,9 @@ def test_r1_a_naive_time_is_no_timestamp() -> None:
         canonical(datetime(2024, 1, 1), TIMESTAMP)
 
 
-@pytest.mark.parametrize("dtype", SCALARS, ids=str)
+@pytest.mark.parametrize(
+    "dtype", [*SCALARS, decimal_of(18, 4), decimal_of(1, 1), list_of(decimal_of(5, 0)), vector_of(3)], ids=str
+)
 @given(data=st.data())
 def test_a_value_comes_back_from_what_users_see(dtype: DType, data: st.DataObject) -> None:
     """The user's form of a canonical value is read as that value again."""
@@ -118,7 +162,7 @@ def test_a_value_comes_back_from_what_users_see(dtype: DType, data: st.DataObjec
     assert canonical(python_value(drawn, dtype), dtype) == drawn
 
 
-@pytest.mark.parametrize("dtype", [*SCALARS, *map(list_of, SCALARS), list_of(list_of(INT64))], ids=str)
+@pytest.mark.parametrize("dtype", [*SCALARS, *map(list_of, SCALARS), *NESTED], ids=str)
 def test_a_type_is_found_by_its_name(dtype: DType) -> None:
     """What a type prints is what it is stored as."""
     assert dtype_named(str(dtype)) == dtype
@@ -138,3 +182,21 @@ def test_a_literal_has_the_type_of_its_python_type() -> None:
     """True is no int, and a datetime no date; what no type holds has none."""
     found = [dtype_of(each) for each in (True, 1, 1.0, "1", MOMENT, date(2024, 1, 1), None, [1], b"1")]
     assert found == [BOOL, INT64, FLOAT64, STRING, TIMESTAMP, DATE, None, None, None]
+    found = [dtype_of(each) for each in (Decimal("1.50"), Decimal("1E+3"), Decimal("0.001"), Decimal(10**18))]
+    assert found == [decimal_of(3, 2), decimal_of(4, 0), decimal_of(3, 3), None]
+    assert [dtype_of(Vector([1.0, 2.0])), dtype_of(Vector())] == [vector_of(2), None]
+
+
+def test_an_annotation_says_which_types_fit() -> None:
+    """Decimal and Vector fit every width, a list its items, and what is no type of ours says nothing."""
+    fits = [
+        (Decimal, decimal_of(12, 2)),
+        (Vector, vector_of(3)),
+        (list[int], list_of(INT64)),
+        (list[Decimal], list_of(decimal_of(3, 1))),
+        (dict[str, int], INT64),
+    ]
+    assert all(fits_annotation(held, dtype) for held, dtype in fits)
+    misfits = [(Decimal, INT64), (Vector, list_of(FLOAT64)), (list[int], list_of(STRING)), (list[int], INT64)]
+    misfits += [(int, FLOAT64), (float, decimal_of(3, 1))]
+    assert not any(fits_annotation(held, dtype) for held, dtype in misfits)

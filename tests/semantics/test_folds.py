@@ -14,10 +14,12 @@ from featurestore.semantics.aggregates import AGGREGATES
 from featurestore.semantics.dtypes import INT64, DType
 from featurestore.semantics.folds import FOLDS, Fold, Rank, State
 from tests.reference_functions import entered
+from tests.strategies.expressions import AGGREGATE_USES
 from tests.strategies.values import nullable, values
 
-TAKES: dict[str, tuple[DType, ...]] = {row.fold: row.takes or (INT64,) for row in AGGREGATES}
-USES = [(fold, dtype) for name, fold in FOLDS.items() for dtype in TAKES[name]]
+USES = [
+    (FOLDS[name], dtype) for name, dtype in dict.fromkeys((row.fold, dtype or INT64) for row, dtype in AGGREGATE_USES)
+]
 
 Row = tuple[Any, Rank]
 # a share of the examples for each row of the table, since there are many rows
@@ -43,7 +45,7 @@ def merged(fold: Fold, given: list[Row], n: int, data: st.DataObject) -> State:
         return lifted(fold, given, n)
     cut = data.draw(st.integers(0, len(given)))
     divide = merged if 0 < cut < len(given) else lambda fold, part, n, _: lifted(fold, part, n)
-    return fold.merge(divide(fold, given[:cut], n, data), divide(fold, given[cut:], n, data), n)
+    return fold.merge([divide(fold, given[:cut], n, data), divide(fold, given[cut:], n, data)], n)
 
 
 @pytest.mark.parametrize(("fold", "dtype"), USES, ids=[f"{fold.name}-{dtype}" for fold, dtype in USES])
@@ -64,8 +66,8 @@ def test_merging_takes_nothing_and_changes_no_state(fold: Fold, dtype: DType, da
     state = lifted(fold, data.draw(rows(dtype)), 2)
     stored = json.dumps(state)
     assert lifted(fold, [], 2) == fold.empty
-    assert fold.merge(fold.empty, state, 2) == state == fold.merge(state, fold.empty, 2)
-    fold.merge(state, state, 2)
+    assert fold.merge([fold.empty, state], 2) == state == fold.merge([state, fold.empty], 2) == fold.merge([state], 2)
+    fold.merge([state, state], 2)
     assert json.loads(stored) == state == json.loads(json.dumps(state))
 
 

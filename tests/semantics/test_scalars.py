@@ -18,6 +18,7 @@ from tests.strategies.values import nullable, values
 
 USES = [(row, given, gives) for place, row in enumerate(SCALAR_ROWS) for given, gives in SIGNATURES[place]]
 _RANGES = {
+    "local_midnight": st.integers(-719_162, 2_932_896).map(lambda days: days * 86_400_000_000),
     "time_of_day": st.integers(0, 86_400_000_000 - 1),
     "day_number": st.integers(-(2**63) // 86_400_000_000, 2**63 // 86_400_000_000) | st.integers(-800_000, 3_000_000),
 }
@@ -60,9 +61,15 @@ def test_r10_a_function_gives_the_bits_of_the_reference(place: int, data: st.Dat
     given, parameter = data.draw(arguments(row, signature)), data.draw(st.sampled_from(ZONES)) if row.parameter else ""
     nodes = tuple(Literal(value, dtype) for value, dtype in zip(given, signature, strict=True))
     expected = called(Call(row.name, nodes, gives, parameter), given)
-    found = outcome(row, given, parameter)
+    bound = scalar_row(row.name, signature)
+    assert bound is not None
+    found = outcome(bound[0], given, parameter)
     assert repr(found) == repr(expected)
-    assert found is None or gives.kind in ("timestamp", "date", "list") or canonical(found, gives) == found
+    assert (
+        found is None
+        or gives.kind in ("timestamp", "date", "decimal", "list", "map")
+        or canonical(found, gives) == found
+    )
 
 
 @pytest.mark.parametrize("name", sorted({row.name for row in SCALAR_ROWS}))

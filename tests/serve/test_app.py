@@ -64,6 +64,8 @@ def test_pushed_rows_are_seen_by_the_next_lookup(served: Served) -> None:
     assert len(body["states"]) == 2
     for counts in body["states"].values():
         assert counts == {"applied": 2, "duplicate": 1, "unkeyed": 1, "quarantined": 1}
+    assert body["set_aside"] == [{"row": 3, "reason": "at is null"}]
+    assert (body["reasons"], body["bad_columns"]) == ({"at is null": 1}, {"big": 1})
     assert served.lookup([question(31)]).json()["rows"][0]["values"][0] == before + 1
 
 
@@ -74,6 +76,7 @@ def test_a_time_that_cannot_be_read_is_set_aside(served: Served) -> None:
     assert (report.status_code, report.json()["quarantined"]) == (200, 2), report.text
     kept = (served.root / ".featurestore" / "quarantine" / "Note.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["row"]["at"] for line in kept[-2:]] == ["yesterday", "\ud800"]
+    assert {json.loads(line)["call"] for line in kept[-2:]} == {report.json()["call"]}
 
 
 @pytest.mark.parametrize(
@@ -118,8 +121,8 @@ def test_an_instant_that_was_trimmed_is_a_conflict(served: Served) -> None:
     [
         ("POST", "/v1/lookup/click", 404, "UnknownFeature", "write `clicks`"),
         ("POST", "/v1/events/Clicks", 404, "UnknownFeature", "write `Click`"),
-        ("GET", "/v1/lookup/clicks", 405, "MethodNotAllowed", None),
-        ("DELETE", "/healthz", 405, "MethodNotAllowed", None),
+        ("GET", "/v1/lookup/clicks", 405, "MethodNotAllowed", "send it as POST"),
+        ("DELETE", "/healthz", 405, "MethodNotAllowed", "send it as GET"),
         ("GET", "/v2", 404, "NotFound", "see /docs"),
         ("GET", "/healthz/", 404, "NotFound", "see /docs"),
         ("POST", "/v1/lookup/", 404, "NotFound", "see /docs"),
@@ -142,7 +145,7 @@ def test_a_row_with_an_unknown_or_missing_column_is_refused_whole(served: Served
     assert problem(served.events([click(6_000), click(6_001, extra=1)])) == (422, "UnknownColumn")
     assert problem(served.events([click(6_000), {"id": 1}])) == (422, "MissingColumn")
     assert problem(served.events([{"\ud800": 1}])) == (422, "UnknownColumn")
-    assert served.events([]).json() == head
+    assert served.events([]).json() | {"call": ""} == head | {"call": ""}
 
 
 @pytest.mark.parametrize(

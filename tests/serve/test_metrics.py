@@ -39,10 +39,19 @@ def test_pushed_rows_are_counted_by_outcome(served: Served) -> None:
         "unkeyed": 1,
         "quarantined": 1,
     }
-    bad = 'featurestore_bad_values_total{source="Click"}'
-    known = served.metric(bad)
-    served.events([click(8_000, seconds="fast", page=7)])
-    assert served.metric(bad) == known + 2
+
+
+def test_bad_values_and_quarantined_rows_are_counted_with_their_cause(served: Served) -> None:
+    """A bad value goes up under its source and column, a row that was set aside under its source and reason."""
+    samples = [
+        'featurestore_bad_values_total{column="seconds",source="Click"}',
+        'featurestore_bad_values_total{column="page",source="Click"}',
+        'featurestore_quarantined_rows_total{reason="at is no timestamp",source="Click"}',
+        'featurestore_quarantined_rows_total{reason="id is null",source="Click"}',
+    ]
+    before = [served.metric(each) for each in samples]
+    served.events([click(8_000, seconds="fast", page=7), click(8_001, at="soon"), click(None), click(None)])  # type: ignore[arg-type]  # what a caller may send
+    assert [served.metric(each) - known for each, known in zip(samples, before, strict=True)] == [1, 1, 1, 2]
 
 
 def test_errors_are_counted_by_kind_and_made_up_paths_share_a_route(served: Served) -> None:

@@ -63,3 +63,10 @@ def test_an_error_of_ours_shows_nothing_of_itself() -> None:
     assert "InternalError" in body
     assert "secret" not in body
     assert "ConfigError" not in body
+
+
+def test_a_row_function_that_failed_shows_itself() -> None:
+    """A 500 of the definitions' own code is theirs to mend: it has its name and parts."""
+    error = errors.RowFunctionFailed("it raised", where="question 0", has="a=1", fix="mend it")
+    body = json.loads(bytes(problem_of(error).body))
+    assert (body["status"], body["title"], body["has"]) == (500, "RowFunctionFailed", "a=1")

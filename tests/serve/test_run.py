@@ -17,7 +17,7 @@ from featurestore.define.load import load_definitions
 from featurestore.errors import ConfigError, FeatureStoreError
 from featurestore.log.event_log import EventLog
 from featurestore.online.events import check_events, encode
-from featurestore.plan.build import plan_scan
+from featurestore.plan.scan import plan_scan
 from featurestore.serve.run import run
 from tests.serve.shop import (
     DEFINITIONS,

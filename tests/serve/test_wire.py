@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from featurestore.errors import InputError, InvalidValue, MissingColumn
-from featurestore.semantics.dtypes import DATE, FLOAT64, INT64, STRING, TIMESTAMP, DType, list_of
+from featurestore.semantics.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, DType, list_of, map_of
 from featurestore.serve.problems import RequestRefused
 from featurestore.serve.wire import EventsBody, LookupBody, json_value, parse_body, questions_of, rows_of
 
@@ -16,7 +16,7 @@ from featurestore.serve.wire import EventsBody, LookupBody, json_value, parse_bo
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "not JSON"),
+        (b"", "not JSON with one meaning"),
         (b"{", "not JSON"),
         (b'{"inputs": [1,]}', "not JSON"),
         (b"\xff", "not UTF-8"),
@@ -115,6 +115,10 @@ def test_rows_are_a_list_of_objects() -> None:
         ("\u00fc\0", STRING, '"\u00fc\\u0000"'),
         ((1, None), list_of(TIMESTAMP), '["1970-01-01T00:00:00.000001Z", null]'),
         ((), list_of(INT64), "[]"),
+        ((("a", 1.5), ("b", None)), map_of(STRING, FLOAT64), '{"a": 1.5, "b": null}'),
+        (((False, 1), (True, 2)), map_of(BOOL, INT64), "[[false, 1], [true, 2]]"),
+        (((-1, 0),), map_of(DATE, TIMESTAMP), '[["1969-12-31", "1970-01-01T00:00:00.000000Z"]]'),
+        ((), map_of(STRING, INT64), "{}"),
     ],
 )
 def test_values_are_written_exactly(value: object, dtype: DType, written: str) -> None:

@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from featurestore import Feature, FeatureView, Request, Source, feature
 from featurestore.define.entity import EntityUse
 from featurestore.expr.fluent import Expr, Group
-from featurestore.expr.nodes import Aggregate, FeatureRef, Literal, Node, RequestRef, walk
-from featurestore.semantics.dtypes import SCALARS, DType, python_value
-from tests.strategies.expressions import SIGNATURES, aggregates, draw_call, reachable, spans
+from featurestore.expr.nodes import Aggregate, AsOf, FeatureRef, Literal, Node, RequestRef, walk
+from featurestore.semantics.aggregates import DECAYED
+from featurestore.semantics.dtypes import DType, python_value
+from featurestore.semantics.instants import duration_us
+from tests.strategies.expressions import SIGNATURES, aggregates, draw_call, draw_span, reachable
+from tests.strategies.row_functions import draw_row_call
 from tests.strategies.sources import ENTITIES, ROLES, SOURCES, Ask
-from tests.strategies.values import pick, values
+from tests.strategies.values import WINDOWS, pick, values
 
 View = type[FeatureView]
 _ASKED: tuple[Node, ...] = tuple(RequestRef(Ask.__name__, spec.name, spec.dtype) for spec in Ask.__columns__)
@@ -35,7 +38,7 @@ def features(draw: st.DrawFn, source: type[Source] | None, offered: Sequence[Nod
     own: list[Aggregate] = []
     if source is not None:
         own = draw(st.lists(aggregates(source), min_size=1, max_size=size, unique=True))
-    nodes: list[Node] = [*own, *offered]
+    nodes: list[Node] = [*own, *offered, AsOf()]
 
     def leaves(dtype: DType) -> Sequence[Node]:
         return [node for node in nodes if node.dtype == dtype]
@@ -43,14 +46,15 @@ def features(draw: st.DrawFn, source: type[Source] | None, offered: Sequence[Nod
     possible = [place for place, found in SIGNATURES.items() if any(reachable(leaves, given) for given, _ in found)]
     derived: list[Node] = []
     for _ in range(draw(st.integers(0 if own else 1, size))):
-        node = draw_call(draw, leaves, pick(draw, possible))
-        if not any(isinstance(each, (Aggregate, RequestRef, FeatureRef)) for each in walk(node)) and nodes:
+        called = draw_row_call(draw, leaves) if pick(draw, (False,) * 3 + (True,)) else None
+        node = called or draw_call(draw, leaves, pick(draw, possible))
+        if not any(isinstance(each, (Aggregate, RequestRef, FeatureRef, AsOf)) for each in walk(node)) and nodes:
             node = pick(draw, nodes)
         derived.append(node)
     written: dict[str, Any] = {}
     for place, node in enumerate([*own, *derived]):
         written[f"{'own' if place < len(own) else 'derived'}_{place}"] = _draw_said(draw, node)
-    if own and source is not None and pick(draw, (False, False, True)):
+    if own and own[0].function not in DECAYED and source is not None and pick(draw, (False, False, True)):
         written["group"] = _draw_group(draw, source, own[0])
     return written
 
@@ -65,16 +69,19 @@ def feature_views(
     request: type[Request] | None = None,
 ) -> View:
     """A view of that name; its derived features may refer to those of `others`, and to `request`."""
+    refresh = pick(draw, (None, None, None, *WINDOWS)) if source is not None else None
+    refresh_us = 1 if refresh is None else duration_us(refresh)
     refs = [
         FeatureRef(view.__name__, spec.name, spec.node.dtype, view.__spec__)
         for view in others
         for spec in view.__spec__.features
+        if view.__spec__.refresh_us == refresh_us or refresh is None
     ]
     attributes = draw(features(source, [*refs, *(_ASKED if request else ())]))
     options: dict[str, Any] = {"request": request} if request else {}
     if source is not None:
         assert entity is not None
-        options |= {"source": source, "entity": entity}
+        options |= {"source": source, "entity": entity, "refresh": refresh}
     return make_view(name, attributes, **options)
 
 
@@ -108,7 +115,7 @@ def input_types(views: Sequence[View]) -> dict[str, DType]:
 def _draw_said(draw: st.DrawFn, node: Node) -> Expr[Any] | Feature[Any]:
     """The bare expression, or one with a default."""
     expr: Expr[Any] = Expr(node)
-    if isinstance(node, Literal) or node.dtype not in SCALARS or pick(draw, (True, True, False)):
+    if isinstance(node, Literal) or node.dtype.kind == "map" or pick(draw, (True, True, False)):
         return expr
     return feature(expr, default=draw(_defaults(node.dtype)))
 
@@ -120,5 +127,5 @@ def _defaults(dtype: DType) -> st.SearchStrategy[Any]:
 
 
 def _draw_group(draw: st.DrawFn, source: type[Source], node: Aggregate) -> Group[Any]:
-    different = {pick(draw, spans(source)) for _ in range(pick(draw, (1, 2, 3)))}
+    different = {draw_span(draw, source) for _ in range(pick(draw, (1, 2, 3)))}
     return Group({span.label: Expr(replace(node, span=span)) for span in sorted(different, key=str)})

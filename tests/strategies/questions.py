@@ -18,6 +18,7 @@ from tests.strategies.values import DELAY, EDGES_US, NOW_US, WINDOWS, instants, 
 
 _LIMIT_US = 2**62 - 1
 _AFTER_US = (0, 0, *(duration_us(each) for each in (DELAY, *WINDOWS)))
+_STEPS_US = tuple(duration_us(each) for each in WINDOWS)
 _FEW: dict[str, tuple[Any, ...]] = {"int64": (1, 2, 0, 2**53 + 1), "string": ("a", "b", "1", "a\u0308")}
 
 
@@ -62,8 +63,11 @@ def boundaries(draw: st.DrawFn, rows: Sequence[Mapping[str, Any]]) -> int:
     }
     if not held or pick(draw, (False, False, False, True)):
         return draw(instants())
-    after_us = pick(draw, _AFTER_US)
-    at_us = max(pick(draw, sorted(held)), pick(draw, sorted(held))) + after_us + pick(draw, EDGES_US)
+    # a window's length and an offset after a row, or the step at which windows and refreshed views move on
+    after_us = pick(draw, _AFTER_US) + pick(draw, (0, *_AFTER_US))
+    at_us = max(pick(draw, sorted(held)), pick(draw, sorted(held))) + after_us
+    step_us = pick(draw, (1, 1, *_STEPS_US))
+    at_us = at_us // step_us * step_us + pick(draw, (0, step_us)) + pick(draw, EDGES_US)
     return at_us if abs(at_us) <= _LIMIT_US else NOW_US
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from itertools import product
 from types import new_class
 from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from featurestore import Column, Entity, EventTime, KnownTime, Order, Request, RowId, Source
+from featurestore import Column, Entity, EventTime, KnownTime, Order, Request, RowId, Source, Vector, column
 from tests.strategies.values import DELAY
 
 Known = Literal["column", "delay", "event"]
 
-COLUMNS: dict[str, type] = {
+COLUMNS: dict[str, Any] = {
     "user": int,
     "place": str,
     "whole": int,
@@ -23,14 +25,30 @@ COLUMNS: dict[str, type] = {
     "flag": bool,
     "moment": datetime,
     "day": date,
+    "price": Decimal,
+    "fee": Decimal,
+    "tags": list[str],
+    "counts": list[int],
+    "point": Vector,
+}
+OPTIONS: dict[str, Any] = {
+    "price": column(precision=18, scale=2),
+    "fee": column(precision=12, scale=2),
+    "point": column(length=3),
 }
 
 
 def make_source(
-    *, row_id: type | None, order: type | None, known: Known = "event", static: bool = False, **options: Any
+    *,
+    row_id: type | None,
+    order: type | None,
+    known: Known = "event",
+    static: bool = False,
+    columns: Sequence[str] = tuple(COLUMNS),
+    **options: Any,
 ) -> type[Source]:
     """A source class named after its traits; `options` are further class keywords, such as `data=` or `zone=`."""
-    markers: dict[str, Any] = {name: Column.__class_getitem__(held) for name, held in COLUMNS.items()}  # type: ignore[attr-defined]
+    markers: dict[str, Any] = {name: Column.__class_getitem__(COLUMNS[name]) for name in columns}  # type: ignore[attr-defined]
     name = "StaticPing" if static else f"Ping{known.title()}"
     for attribute, marker, held in (("id", RowId, row_id), ("turn", Order, order)):
         if held is not None:
@@ -45,7 +63,9 @@ def make_source(
         options["delay"] = DELAY
     if static:
         options["static"] = True
-    return new_class(name, (Source,), options, lambda body: body.update(__annotations__=markers, __module__=__name__))
+    stored = {name: option for name, option in OPTIONS.items() if name in columns}
+    body = stored | {"__annotations__": markers, "__module__": __name__}
+    return new_class(name, (Source,), options, lambda given: given.update(body))
 
 
 _KNOWN: tuple[Known, ...] = ("column", "delay", "event")
@@ -69,6 +89,9 @@ class Ask(Request):
     ask_flag: Column[bool]
     ask_moment: Column[datetime]
     ask_day: Column[date]
+    ask_price: Column[Decimal] = column(precision=12, scale=2)
+    ask_tags: Column[list[str]]
+    ask_point: Column[Vector] = column(length=3)
 
 
 def _entity(name: str, *columns: str) -> type[Entity]:

@@ -52,6 +52,12 @@ _FLOATS = (
 )
 # texts that compare, measure or print otherwise in another unit, order or quoting
 _TEXTS = ("", "a", "A", "b", "aa", "ä", "a\u0308", "\uffff", "\U0001f600", "1", "'", '"', "\\", ",", "{0}", "a b", "İ")
+# texts that are numbers, nearly, or in one reading only
+_NUMBERS = (
+    *("0", "-0", "+7", "007", "-12", "1e3", "1.5E-2", ".5", "5.", "1e", "e1", "+", ".", "1 ", "1_0", "0x1", "١"),
+    *("9223372036854775807", "9223372036854775808", "-9223372036854775808", "0" * 30 + "1", "9" * 25, "1e400"),
+    *("1e-400", "4.9e-324", "-1e-400", "9007199254740993", "0.1", "nan", "inf", "1.7976931348623159e308", "1\n"),
+)
 
 
 def pick(draw: st.DrawFn, choices: Sequence[T]) -> T:
@@ -72,13 +78,26 @@ def values(dtype: DType) -> st.SearchStrategy[Value]:
         few = st.sampled_from((0.0, 1.0, 0.5, 16.0))
         return few | st.sampled_from(_FLOATS) | st.floats(-1000.0, 1000.0) | st.floats()
     if dtype == STRING:
-        return st.sampled_from(("a", "b")) | st.sampled_from(_TEXTS) | st.text(max_size=4)
+        some = st.sampled_from(("a", "b")) | st.sampled_from(_TEXTS) | st.text(max_size=4)
+        return some | st.sampled_from(_NUMBERS) | st.text("aAb ,\t1", max_size=6)
     if dtype == TIMESTAMP:
         return instants() | st.integers(_FIRST_US, _LAST_US) | st.sampled_from((0, -1, _LIMIT_US, -_LIMIT_US))
     if dtype == DATE:
         ends = (1 - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY, 0, -1, 19_782)
         return st.sampled_from(ends) | st.integers(1 - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY)
+    if dtype.kind == "decimal":
+        most = 10**dtype.precision - 1
+        pool = (0, 1, -1, 100, 199, -1234, most, -most, most - 1)
+        few = st.sampled_from([number for number in pool if abs(number) <= most])
+        return few | st.integers(-most, most)
+    if dtype.kind == "vector":
+        numbers = values(FLOAT64).filter(math.isfinite)
+        items = st.lists(numbers, min_size=dtype.length, max_size=dtype.length).map(tuple)
+        return st.sampled_from(((0.0,) * dtype.length, (1.0,) * dtype.length)) | items
     assert dtype.item is not None
+    if dtype.key is not None:
+        pairs = st.dictionaries(values(dtype.key), nullable(values(dtype.item)), max_size=3)
+        return pairs.map(lambda found: tuple(sorted(found.items(), key=lambda pair: pair[0])))
     return st.lists(nullable(values(dtype.item)), max_size=3).map(tuple)
 
 

@@ -1,0 +1,201 @@
+"""Methods of expressions over the columns of a source: aggregates of its rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from featurestore.errors import InvalidDefinition
+from featurestore.expr.wrapper import Length, Numeric, Ordered, Over, Signed, Summable, Wrapper
+from featurestore.semantics.dtypes import Vector
+
+if TYPE_CHECKING:
+    from featurestore.expr.fluent import Expr, Group
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class AggregateMethods(Wrapper[T]):
+    """Each takes `over=`, one window or a tuple of them, and `where=`, a condition on rows.
+
+    Those that take `by=` give a map with the answer for each category; rows without one are left out of it.
+    """
+
+    __slots__ = ()
+
+    @overload
+    def count(self, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[int]: ...
+    @overload
+    def count(self, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]) -> Expr[dict[K, int]]: ...
+    @overload
+    def count(self, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[int]: ...
+    @overload
+    def count(
+        self, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+    ) -> Group[dict[K, int]]: ...
+    def count(
+        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+    ) -> Expr[Any] | Group[Any]:
+        """Number of values that are not null."""
+        return self._aggregated("count", over, where, by=by)
+
+    @overload
+    def sum(self: Summable, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
+    @overload
+    def sum(self: Summable, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]) -> Expr[dict[K, T]]: ...
+    @overload
+    def sum(self: Summable, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[T]: ...
+    @overload
+    def sum(
+        self: Summable, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+    ) -> Group[dict[K, T]]: ...
+    def sum(
+        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+    ) -> Expr[Any] | Group[Any]:
+        """Exact sum (R9); of vectors element by element."""
+        return self._aggregated("sum", over, where, by=by)
+
+    @overload
+    def mean(self: Wrapper[Vector], *, over: Over = None, where: Expr[bool] | None = None) -> Expr[Vector]: ...
+    @overload
+    def mean(self: Wrapper[Vector], *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[Vector]: ...
+    @overload
+    def mean(self: Signed, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[float]: ...
+    @overload
+    def mean(
+        self: Signed, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]
+    ) -> Expr[dict[K, float]]: ...
+    @overload
+    def mean(self: Signed, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[float]: ...
+    @overload
+    def mean(
+        self: Signed, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+    ) -> Group[dict[K, float]]: ...
+    def mean(
+        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+    ) -> Expr[Any] | Group[Any]:
+        """The exact sum divided by the count; of vectors element by element."""
+        return self._aggregated("mean", over, where, by=by)
+
+    @overload
+    def min(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
+    @overload
+    def min(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]) -> Expr[dict[K, T]]: ...
+    @overload
+    def min(self: Ordered, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[T]: ...
+    @overload
+    def min(
+        self: Ordered, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+    ) -> Group[dict[K, T]]: ...
+    def min(
+        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+    ) -> Expr[Any] | Group[Any]:
+        """Least value."""
+        return self._aggregated("min", over, where, by=by)
+
+    @overload
+    def max(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
+    @overload
+    def max(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]) -> Expr[dict[K, T]]: ...
+    @overload
+    def max(self: Ordered, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[T]: ...
+    @overload
+    def max(
+        self: Ordered, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+    ) -> Group[dict[K, T]]: ...
+    def max(
+        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+    ) -> Expr[Any] | Group[Any]:
+        """Greatest value."""
+        return self._aggregated("max", over, where, by=by)
+
+    @overload
+    def var(
+        self: Numeric, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
+    ) -> Expr[float]: ...
+    @overload
+    def var(
+        self: Numeric, *, over: tuple[Length, ...], where: Expr[bool] | None = None, population: bool = False
+    ) -> Group[float]: ...
+    def var(
+        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, population: bool = False
+    ) -> Expr[float] | Group[float]:
+        """Sample variance, or of the population; null where it is not defined."""
+        return self._aggregated("var_pop" if population else "var", over, where)
+
+    @overload
+    def std(
+        self: Numeric, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
+    ) -> Expr[float]: ...
+    @overload
+    def std(
+        self: Numeric, *, over: tuple[Length, ...], where: Expr[bool] | None = None, population: bool = False
+    ) -> Group[float]: ...
+    def std(
+        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, population: bool = False
+    ) -> Expr[float] | Group[float]:
+        """Sample standard deviation, or of the population; null where it is not defined."""
+        return self._aggregated("std_pop" if population else "std", over, where)
+
+    @overload
+    def first(self, *, over: Over = None, where: Expr[bool] | None = None, skip_nulls: bool = False) -> Expr[T]: ...
+    @overload
+    def first(
+        self, *, over: tuple[Length, ...], where: Expr[bool] | None = None, skip_nulls: bool = False
+    ) -> Group[T]: ...
+    def first(
+        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, skip_nulls: bool = False
+    ) -> Expr[T] | Group[T]:
+        """Value of the earliest row (R5), even when it is null, unless `skip_nulls`."""
+        return self._aggregated("first", over, self._where(where, skip_nulls))
+
+    @overload
+    def last(self, *, over: Over = None, where: Expr[bool] | None = None, skip_nulls: bool = False) -> Expr[T]: ...
+    @overload
+    def last(
+        self, *, over: tuple[Length, ...], where: Expr[bool] | None = None, skip_nulls: bool = False
+    ) -> Group[T]: ...
+    def last(
+        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, skip_nulls: bool = False
+    ) -> Expr[T] | Group[T]:
+        """Value of the latest row (R5), even when it is null, unless `skip_nulls`."""
+        return self._aggregated("last", over, self._where(where, skip_nulls))
+
+    @overload
+    def last_n(
+        self, n: int, *, over: Over = None, where: Expr[bool] | None = None, skip_nulls: bool = False
+    ) -> Expr[list[T]]: ...
+    @overload
+    def last_n(
+        self, n: int, *, over: tuple[Length, ...], where: Expr[bool] | None = None, skip_nulls: bool = False
+    ) -> Group[list[T]]: ...
+    def last_n(
+        self,
+        n: int,
+        *,
+        over: Over | tuple[Length, ...] = None,
+        where: Expr[bool] | None = None,
+        skip_nulls: bool = False,
+    ) -> Expr[list[T]] | Group[list[T]]:
+        """Values of the latest `n` rows (R5), oldest first."""
+        if not (type(n) is int and 0 < n <= 10_000):
+            raise InvalidDefinition(
+                f"`last_n` takes a number of rows, not {n!r}", has="1 to 10000", fix="write `last_n(10)`"
+            )
+        return self._aggregated("last_n", over, self._where(where, skip_nulls), n)
+
+    @overload
+    def distinct_count(self, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[int]: ...
+    @overload
+    def distinct_count(self, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[int]: ...
+    def distinct_count(
+        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
+    ) -> Expr[int] | Group[int]:
+        """Number of different values that are not null, exactly."""
+        return self._aggregated("distinct_count", over, where)
+
+    def _where(self, where: Expr[bool] | None, skip_nulls: bool) -> Expr[bool] | None:
+        if not skip_nulls:
+            return where
+        present = ~self._call("is_null")
+        return present if where is None else where & present

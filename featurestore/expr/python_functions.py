@@ -1,0 +1,195 @@
+"""`@row_function`: plain typed Python as a function of the language (R17)."""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import inspect
+import json
+import re
+import textwrap
+import types
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from hashlib import sha256
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin
+from zoneinfo import ZoneInfo
+
+from featurestore.errors import InvalidDefinition, TypeMismatch
+from featurestore.expr.build import as_float
+from featurestore.expr.fluent import Expr, Operand, node_of
+from featurestore.expr.nodes import Literal, Node, PythonCall
+from featurestore.expr.printing import text_of
+from featurestore.semantics.dtypes import FLOAT64, INT64, PYTHON_TYPES, SCALARS, DType
+from featurestore.semantics.python_functions import Parameter, PythonFunction
+
+R = TypeVar("R")
+_FIXED = (
+    *(bool, int, float, complex, str, bytes, type(None), Decimal, re.Pattern),
+    *(date, datetime, time, timedelta, timezone, ZoneInfo),
+)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class RowFunction(Generic[R]):
+    """A row function: called with expressions it is an expression. `python` is the function as it was written, to be
+    tested with plain values."""
+
+    def __init__(self, python: Callable[..., R | None]) -> None:
+        self.python = python
+        self.function = _checked(python)
+        self.__doc__ = python.__doc__
+
+    def __call__(self, *arguments: Operand) -> Expr[R]:
+        """The expression that calls it for each row of values."""
+        function, nodes = self.function, tuple(node_of(argument) for argument in arguments)
+        wanted = ", ".join(f"{each.name}: {each.dtype}" for each in function.parameters)
+        if len(nodes) != len(function.parameters):
+            raise InvalidDefinition(
+                f"`{function.name}` takes {len(function.parameters)} values, not {len(nodes)}",
+                has=wanted,
+                fix="give each of them, in this order",
+            )
+        if all(isinstance(node, Literal) for node in nodes):
+            raise InvalidDefinition(
+                f"`{function.name}` is given no expression",
+                has=", ".join(text_of(node) for node in nodes),
+                fix="give it columns of a request, aggregates or features; `.python(...)` calls it with plain values",
+            )
+        given = tuple(_fitting(node, each.dtype) for node, each in zip(nodes, function.parameters, strict=True))
+        for node, each in zip(given, function.parameters, strict=True):
+            if node.dtype != each.dtype:
+                raise TypeMismatch(
+                    f"`{each.name}` of `{function.name}` takes {each.dtype}, not {node.dtype}",
+                    has=[f"{text_of(node)}: {node.dtype}"],
+                    fix="give it a value of that type, or annotate the parameter with another",
+                )
+        return Expr(PythonCall(function, given, function.gives))
+
+    def __repr__(self) -> str:
+        return f"RowFunction({self.function.name})"
+
+
+def row_function(python: Callable[..., R | None]) -> RowFunction[R]:
+    """A function of the language from a plain Python function, whose annotations are its types: bool, int, float, str,
+    datetime, date.
+
+    Both roads call it with the values of one row. A null for a parameter that is annotated `T | None` reaches it as
+    None; for any other, the answer is null and it is not called. It must give the same for the same values, and takes
+    request values, aggregates and features, never columns below an aggregate.
+    """
+    return RowFunction(python)
+
+
+def _fitting(node: Node, dtype: DType) -> Node:
+    return as_float(node) if node.dtype == INT64 and dtype == FLOAT64 else node
+
+
+def _checked(python: Callable[..., Any]) -> PythonFunction:
+    if not isinstance(python, FunctionType) or python.__name__ == "<lambda>":
+        raise InvalidDefinition(
+            f"`{python!r:.60}` is no function with a name",
+            fix="write `@row_function` above a `def`",
+        )
+    name = f"{python.__module__}.{python.__qualname__}"
+    if inspect.iscoroutinefunction(python) or inspect.isgeneratorfunction(python) or inspect.isasyncgenfunction(python):
+        raise InvalidDefinition(f"the row function `{name}` does not return its value", fix="write a plain `def`")
+    if python.__code__.co_freevars:
+        raise InvalidDefinition(
+            f"the row function `{name}` reads variables of the function around it",
+            has=python.__code__.co_freevars,
+            fix="move it to the top of the file, and give it what it needs",
+        )
+    try:
+        annotations = inspect.get_annotations(python, eval_str=True)
+    except NameError as error:
+        raise InvalidDefinition(
+            f"an annotation of `{name}` names `{error.name}`, which is not defined", fix="import it first"
+        ) from None
+    parameters = []
+    for each in inspect.signature(python).parameters.values():
+        if each.kind not in _POSITIONAL or each.default is not inspect.Parameter.empty:
+            raise InvalidDefinition(
+                f"the parameter `{each.name}` of the row function `{name}` can be left out, or given by name only",
+                fix="take plain parameters without defaults",
+            )
+        dtype, nullable = _annotated(name, f"the parameter `{each.name}`", annotations.get(each.name))
+        parameters.append(Parameter(each.name, dtype, nullable))
+    gives, _ = _annotated(name, "what it returns", annotations.get("return"))
+    return PythonFunction(name, tuple(parameters), gives, _digest(python), python)
+
+
+def _annotated(name: str, what: str, annotation: Any) -> tuple[DType, bool]:
+    """The type that an annotation names, and whether it takes None."""
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    held = [kind for kind in kinds if kind is not type(None)]
+    dtype = PYTHON_TYPES.get(held[0]) if len(held) == 1 and isinstance(held[0], type) else None
+    if dtype not in SCALARS:
+        shown = "nothing" if annotation is None else getattr(annotation, "__name__", str(annotation))
+        raise TypeMismatch(
+            f"{what} of the row function `{name}` is annotated with {shown}",
+            has=["bool", "int", "float", "str", "datetime", "date", "each of them `| None`"],
+            fix="annotate it with one of these",
+        )
+    assert dtype is not None
+    return dtype, len(held) < len(kinds)
+
+
+def _digest(python: FunctionType) -> str:
+    """What stands for all that the function's answer depends on in its own package."""
+    seen: dict[str, str] = {}
+    _collect(python, seen)
+    return sha256(json.dumps(sorted(seen.items())).encode()).hexdigest()[:16]
+
+
+def _collect(python: FunctionType, seen: dict[str, str]) -> None:
+    """Add the source of a function, and of what it reads: functions of its package, and constants."""
+    name = f"{python.__module__}.{python.__qualname__}"
+    if name in seen:
+        return
+    try:
+        seen[name] = textwrap.dedent(inspect.getsource(python))
+    except (OSError, TypeError):
+        raise InvalidDefinition(
+            f"the source of the row function `{name}` cannot be read",
+            fix="write it in a file or a notebook: its source is part of the version",
+        ) from None
+    for read in sorted(set(_globals_read(python.__code__))):
+        if read not in python.__globals__:
+            if hasattr(builtins, read):
+                continue
+            raise InvalidDefinition(
+                f"the row function `{name}` reads `{read}`, which is not defined yet", fix="define it above"
+            )
+        value = python.__globals__[read]
+        value = value.python if isinstance(value, RowFunction) else value
+        if isinstance(value, FunctionType):
+            if value.__module__.split(".")[0] == python.__module__.split(".")[0]:
+                _collect(value, seen)
+        elif not isinstance(value, (ModuleType, type)) and not inspect.isbuiltin(value):
+            seen[f"{python.__module__}.{read}"] = _constant(name, read, value)
+
+
+def _globals_read(code: CodeType) -> Iterator[str]:
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield str(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _globals_read(constant)
+
+
+def _constant(name: str, read: str, value: object) -> str:
+    """A text for a constant that cannot change. Raises: InvalidDefinition."""
+    if isinstance(value, tuple):
+        return f"({', '.join(_constant(name, read, each) for each in value)})"
+    if isinstance(value, frozenset):
+        return f"{{{', '.join(sorted(_constant(name, read, each) for each in value))}}}"
+    if isinstance(value, _FIXED):
+        return repr(value)
+    raise InvalidDefinition(
+        f"the row function `{name}` reads `{read}`, a {type(value).__name__}, which can change",
+        fix=f"make `{read}` a tuple or a frozenset, or write it inside of the function",
+    )

@@ -1,0 +1,77 @@
+"""What every expression wrapper is: a node, and ways to make further expressions of it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from featurestore.errors import InvalidDefinition
+from featurestore.expr.nodes import Node
+from featurestore.expr.printing import text_of
+from featurestore.semantics.dtypes import Vector
+from featurestore.semantics.windows import Window
+
+if TYPE_CHECKING:
+    from featurestore.expr.fluent import Expr, Group
+
+T = TypeVar("T")
+Length = str | Window
+Over = Length | None
+
+
+class Wrapper(Generic[T]):
+    """A typed value that is not known yet. Nothing is computed."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def __repr__(self) -> str:
+        return text_of(self.node)
+
+    def __bool__(self) -> NoReturn:
+        raise InvalidDefinition(
+            "an expression has no truth value while it is being defined",
+            where=f"the expression `{self!r}`",
+            fix="write `&` for `and`, `|` for `or`, `~` for `not`, `x.between(0, 10)` for `0 < x < 10`",
+        )
+
+    def __iter__(self) -> NoReturn:
+        raise InvalidDefinition(f"the expression `{self!r}` cannot be iterated", fix="use aggregates and operators")
+
+    @abstractmethod
+    def _call(self, name: str, *others: object, parameter: str = "") -> Expr[Any]:
+        """An expression: a function of the table, of this value and others."""
+
+    @abstractmethod
+    def _of(self, value: object) -> Expr[Any]:
+        """An expression as it is, or of a constant."""
+
+    @abstractmethod
+    def _aggregated(
+        self,
+        name: str,
+        over: Over | tuple[Length, ...],
+        where: Expr[bool] | None,
+        n: int = 0,
+        parameter: str = "",
+        by: Expr[Any] | None = None,
+    ) -> Expr[Any] | Group[Any]:
+        """An aggregate of this value over rows, or a group with one for each window."""
+
+    @abstractmethod
+    def _decayed(
+        self, name: str, halflife: str | tuple[str, ...], where: Expr[bool] | None
+    ) -> Expr[float] | Group[float]:
+        """A decayed aggregate of this value over rows, or a group with one for each half-life."""
+
+
+# what an operator or aggregate takes, so that a type checker refuses the others before a definition is run
+Numeric = Wrapper[int] | Wrapper[float]
+Signed = Numeric | Wrapper[Decimal]
+Summable = Signed | Wrapper[Vector]
+Sorted = Wrapper[str] | Wrapper[datetime] | Wrapper[date] | Wrapper[Decimal]
+Ordered = Numeric | Sorted

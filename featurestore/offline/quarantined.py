@@ -1,0 +1,55 @@
+"""The rows of a source's history that cannot be used (R16): where each stands, why, and what stands there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from featurestore.define.places import short_path
+from featurestore.offline.connection import connect, quoted
+from featurestore.offline.scan import FILE, RAW, History, reasoned_parts
+from featurestore.plan.nodes import Scan
+from featurestore.plan.outcomes import reason_text
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A row of a source's data or log: `place` is its file or table, or its position in the log; `row` its columns as
+    stored."""
+
+    place: str
+    reason: str
+    row: dict[str, Any]
+
+
+def unusable_rows(scan: Scan, history: History, limit: int) -> tuple[int, list[Unusable]]:
+    """How many rows of a source's data and log cannot be used, and the first of them.
+
+    Raises: MissingColumn, NaiveTime, InputError  as a scan does.
+    """
+    connection = connect(history.folders(scan) or [history.root])
+    try:
+        count, found = 0, list[Unusable]()
+        for part in reasoned_parts(connection, scan, history):
+            unusable = f"FROM ({part}) WHERE reason IS NOT NULL"
+            count += connection.execute(f"SELECT count(*) {unusable}").fetchall()[0][0]
+            if count and len(found) < limit:
+                found += _read(connection, scan, f"{unusable} LIMIT {limit - len(found)}")
+        return count, found
+    finally:
+        connection.close()
+
+
+def _read(connection: duckdb.DuckDBPyConnection, scan: Scan, unusable: str) -> list[Unusable]:
+    text = f"SELECT CAST({quoted(FILE)} AS VARCHAR), CAST(to_json({quoted(RAW)}) AS VARCHAR), reason {unusable}"
+    rows = []
+    for place, raw, code in connection.execute(text).fetchall():
+        row = json.loads(raw)
+        row.pop(FILE, None)
+        file = short_path(place) if Path(place).is_absolute() else place
+        rows.append(Unusable(file, reason_text(scan, code), row))
+    return rows

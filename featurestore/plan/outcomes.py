@@ -1,0 +1,130 @@
+"""What becomes of rows (R16): in = applied + duplicate + unkeyed + quarantined for each state, bad values counted.
+
+A quarantined row has a reason. Both roads give it as a code, and this page says the code in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from featurestore.plan.nodes import Scan
+from featurestore.semantics.instants import EARLIEST_US, LATEST_US
+
+NOTHING, MISFIT, SKIPPED, OUT_OF_RANGE = range(4)
+"""What is wrong with a time or a RowId: it is null, its type does not hold it, it is a local time that the clocks
+jumped over, or an instant that is too far away."""
+EVENT, KNOWN, ROW_ID = 0, 4, 8
+"""Whose fault it is; a reason's code is the sum of the two. Of several reasons the least is told."""
+BAD_VALUES: Final = "!"
+"""The name under which a row of the log keeps the texts of its bad values, by column; no column can be called so."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of rows for one state (R16): in = applied + duplicate + unkeyed + quarantined."""
+
+    applied: int = 0
+    duplicate: int = 0
+    unkeyed: int = 0
+    quarantined: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of more rows."""
+        self.applied += other.applied
+        self.duplicate += other.duplicate
+        self.unkeyed += other.unkeyed
+        self.quarantined += other.quarantined
+
+    @property
+    def total(self) -> int:
+        """All rows that came in."""
+        return self.applied + self.duplicate + self.unkeyed + self.quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """What was read of one source for a training set or a state, and what of it does not count.
+
+    `quarantined` are rows by reason and `bad_values` values by column, those that became null when a row was pushed
+    among them. `waiting` rows were set aside when they were pushed; they are in no log, so not among `rows`. `states`
+    has, for each state, applied + duplicate + unkeyed + quarantined = rows.
+    """
+
+    source: str
+    rows: int
+    quarantined: dict[str, int] = field(default_factory=dict)
+    bad_values: dict[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    states: dict[str, Counts] = field(default_factory=dict)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether every row counts in every state, with every value."""
+        partial = any(each.duplicate or each.unkeyed for each in self.states.values())
+        return not (self.quarantined or self.bad_values or self.waiting or partial)
+
+    def __str__(self) -> str:
+        parts = [f"{count:,} quarantined ({reason})" for reason, count in self.quarantined.items()]
+        parts += [f"{self.waiting:,} quarantined when pushed"] if self.waiting else []
+        for state, counts in self.states.items():
+            parts += [f"{counts.duplicate:,} duplicate in {state}"] if counts.duplicate else []
+            parts += [f"{counts.unkeyed:,} unkeyed in {state}"] if counts.unkeyed else []
+        parts += [f"{_bad_values(count)} of {column} read as null" for column, count in self.bad_values.items()]
+        return f"{self.source}: {self.rows:,} rows read" + "".join(f"; {part}" for part in parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts as JSON values."""
+        states = {state: asdict(counts) for state, counts in self.states.items()}
+        return {
+            "rows": self.rows,
+            "quarantined": self.quarantined,
+            "waiting": self.waiting,
+            "bad_values": self.bad_values,
+            "states": states,
+        }
+
+
+def total(found: Iterable[SetAside]) -> str:
+    """All that was set aside, on one line."""
+    each = list(found)
+    counts = [counts for one in each for counts in one.states.values()]
+    quarantined = sum(sum(one.quarantined.values()) + one.waiting for one in each)
+    return (
+        f"set aside: {quarantined:,} quarantined, {sum(one.duplicate for one in counts):,} duplicate, "
+        f"{sum(one.unkeyed for one in counts):,} unkeyed, "
+        f"{_bad_values(sum(sum(one.bad_values.values()) for one in each))}"
+    )
+
+
+def _bad_values(count: int) -> str:
+    return f"{count:,} bad value{'' if count == 1 else 's'}"
+
+
+def reason_of(scan: Scan, row: Mapping[str, Any], stood: Mapping[str, int], known_at_us: int | None) -> int | None:
+    """The code of why a row cannot be used, or None. `stood` says why a column is null that had something in it."""
+    times = [(EVENT, scan.event_at, row[scan.event_at] if scan.event_at else EARLIEST_US)]
+    times.append((KNOWN, scan.known_at, row[scan.known_at] if scan.known_at else known_at_us))
+    for whose, name, at_us in times:
+        if at_us is None:
+            return whose + stood.get(name or "", NOTHING)
+        if not EARLIEST_US <= at_us <= LATEST_US:
+            return whose + OUT_OF_RANGE
+    if scan.row_id is not None and row[scan.row_id] is None:
+        return ROW_ID + stood.get(scan.row_id, NOTHING)
+    return None
+
+
+def reason_text(scan: Scan, code: int) -> str:
+    """A reason in words."""
+    whose, what = divmod(code, 4)
+    name = (scan.event_at, scan.known_at, scan.row_id)[whose]
+    if name is None:  # a row without a KnownTime is known a while after it happens
+        return f"{scan.event_at} with the delay is out of range"
+    return {
+        NOTHING: f"{name} is null",
+        MISFIT: f"{name} is no {scan.dtype_of(name)}",
+        SKIPPED: f"{name} does not exist in {scan.zone}, whose clocks jumped over it",
+        OUT_OF_RANGE: f"{name} is out of range",
+    }[what]

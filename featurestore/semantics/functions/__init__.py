@@ -1,0 +1,1 @@
+"""The rows of the table of scalar functions, by what they are about; `semantics.scalars` puts them together."""
