@@ -109,7 +109,7 @@ def build_dataset(
     try:
         table = spine_table(spine, history.root, connection)
         _check_names(plan, table, statuses)
-        for zone in sorted(zones_of(_expressions(plan))):
+        for zone in sorted(zones_of(plan.expressions)):
             define_zone(connection, zone)
         ask(connection, plan, table, as_of)
         clock.took("spine")
@@ -125,7 +125,7 @@ def build_dataset(
         clock.took("sources")
         sql = select_sql(plan, texts, statuses=statuses)
         define_kernels(connection, sql)
-        with calling(connection, row_functions(_expressions(plan))):
+        with calling(connection, row_functions(plan.expressions)):
             answers = connection.sql(sql).to_arrow_table()
         clock.took("features")
     finally:
@@ -166,22 +166,17 @@ def answer_canonical(plan: Plan, asked: pa.Table, history: History, *, threads: 
         [folder for scan in scans.values() for folder in history.folders(scan)] or [history.root], threads=threads
     )
     try:
-        for zone in sorted(zones_of(_expressions(plan))):
+        for zone in sorted(zones_of(plan.expressions)):
             define_zone(connection, zone)
         connection.register("asked", asked)
         texts = {source: scan_sql(connection, scan, history) for source, scan in scans.items()}
         sql = select_sql(plan, texts, statuses=True, canonical=True)
         define_kernels(connection, sql)
-        with calling(connection, row_functions(_expressions(plan))):
+        with calling(connection, row_functions(plan.expressions)):
             answers: pa.Table = connection.sql(sql).to_arrow_table()
         return answers
     finally:
         connection.close()
-
-
-def _expressions(plan: Plan) -> list[Any]:
-    states = [node for state in plan.states for node in (*state.inputs, *state.filters)]
-    return [*states, *(feature.node for view in plan.views for feature in view.features)]
 
 
 def _check_names(plan: Plan, spine: pa.Table, statuses: bool) -> None:
@@ -203,10 +198,10 @@ def _preamble(plan: Plan, sql: str) -> str:
     macros = "".join(f"CREATE TEMP MACRO {head} AS {body};\n" for head, body in known.items())
     zones = "".join(
         f"-- {offset_macro(zone)}(x), {wall_offset_macro(zone)}(x): offset of {zone} from the pinned tzdata\n"
-        for zone in sorted(zones_of(_expressions(plan)))
+        for zone in sorted(zones_of(plan.expressions))
     )
     functions = "".join(
         f"-- {each.sql_name}({', '.join(given.name for given in each.parameters)}): the row function {each.name}\n"
-        for each in row_functions(_expressions(plan))
+        for each in row_functions(plan.expressions)
     )
     return f"{macros}{zones}{functions}\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import Parameter, Signature
 from typing import Any
@@ -24,7 +24,7 @@ def row_functions(nodes: Iterable[Node]) -> list[PythonFunction]:
 
 
 @contextmanager
-def calling(connection: duckdb.DuckDBPyConnection, functions: Iterable[PythonFunction]) -> Iterator[None]:
+def calling(connection: duckdb.DuckDBPyConnection, functions: Sequence[PythonFunction]) -> Iterator[None]:
     """Within it, a connection knows row functions, and what one of them raises is raised.
 
     Raises: RowFunctionFailed.
@@ -46,6 +46,9 @@ def calling(connection: duckdb.DuckDBPyConnection, functions: Iterable[PythonFun
         if failures:
             raise failures[0] from None
         raise
+    finally:
+        for function in functions:
+            connection.remove_function(function.sql_name)
 
 
 def _noting(function: PythonFunction, failures: list[RowFunctionFailed]) -> Callable[..., Value]:

@@ -29,6 +29,8 @@ from featurestore.tables import arrow_table
 
 FILE, RAW = "q.file", "q.row"
 """The columns of `reasoned_parts` that say where a row stands and what stands there."""
+POSITION, STAMPED = "q.position", "q.stamped_us"
+"""The columns that say at which position of the log a row stands and when it was committed; null for a row of data."""
 TIMES = ("event_at_us", "known_at_us", "row_id")
 LOG_SCHEMA: pa.Schema = pa.RecordBatch.from_pylist([{"position": 1, "known_at_us": 1, "body": ""}]).schema
 
@@ -123,6 +125,34 @@ def reasoned_parts(connection: duckdb.DuckDBPyConnection, scan: Scan, history: H
     return parts
 
 
+def placed_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> str:
+    """The SELECT of `scan_sql` with the place of each row: its FILE, or its POSITION in the log and when it was STAMPED.
+
+    Raises: as `scan_sql`.
+    """
+    nowhere = f"CAST(NULL AS VARCHAR) AS {quoted(FILE)}" + "".join(
+        f", CAST(NULL AS BIGINT) AS {quoted(name)}" for name in (POSITION, STAMPED)
+    )
+    if scan.source in history.rows:
+        return f"SELECT *, {nowhere} FROM ({scan_sql(connection, scan, history)})"
+    if scan.zone:
+        define_zone(connection, scan.zone)
+    parts = []
+    if scan.data is not None:
+        parts.append(_data_sql(connection, scan, scan.data, history.root, (), raw=True)[0])
+    if history.log is not None and history.log.head(scan.source):
+        parts.append(_log_sql(connection, scan, history.log, history.upto.get(scan.source), raw=True))
+    if not parts:
+        parts.append(f"SELECT *, {nowhere} FROM ({_nothing_sql(scan)})")
+    places = [quoted(name) for name in (FILE, POSITION, STAMPED)]
+    columns = ", ".join([*(quoted(held(column.name)) for column in scan.columns), *TIMES, *places])
+    union = "\n      UNION ALL ".join(f"SELECT {columns} FROM ({part})" for part in parts)
+    return (
+        f"SELECT {columns}, {_usable(scan)} AS usable, {_fingerprint(scan)} AS fingerprint\n"
+        f"    FROM (\n      {union}\n    )"
+    )
+
+
 def bad(name: str) -> str:
     """The name of the column that says whether a null of a column was a bad value (R8)."""
     return f"b.{name}"
@@ -214,6 +244,7 @@ def _data_sql(
     if raw:
         file = quoted(FILE) if isinstance(data, (Parquet, Csv)) else literal(where)
         columns += [f"{quoted(RAW)}", f"{file} AS {quoted(FILE)}"]
+        columns += [f"CAST(NULL AS BIGINT) AS {quoted(name)}" for name in (POSITION, STAMPED)]
         relation = f"{relation} AS {quoted(RAW)}"
     listed = ", ".join([*columns, *said.values()])
     return (
@@ -271,7 +302,12 @@ def _log_sql(
 ) -> str:
     name = f"log_{scan.source}"
     connection.register(name, pa.Table.from_batches(log.batches(scan.source, 0, upto), schema=LOG_SCHEMA))
-    extra = f", text::JSON AS {quoted(RAW)}, 'position ' || position || ' of the log' AS {quoted(FILE)}" if raw else ""
+    extra = (
+        f", text::JSON AS {quoted(RAW)}, 'position ' || position || ' of the log' AS {quoted(FILE)}, "
+        f"position AS {quoted(POSITION)}, stamped_us AS {quoted(STAMPED)}"
+        if raw
+        else ""
+    )
     return (
         f"SELECT * EXCLUDE (position, stamped_us, text){extra}, {_times(scan, 'stamped_us')}, "
         f"{_row_id(scan, 'position')} FROM ({logged_sql(scan, quoted(name))})"

@@ -74,8 +74,8 @@ def _view_ctes(select: _Select, view: View, lanes: dict[str, str]) -> None:
     extra: list[str] = []
     if view.state is not None:
         rows, keys, instant = lanes[view.state.id], key_names(view.state), _instant(view, "asked.as_of_us")
-        places = ", ".join(f"i_{given} AS {key}" for given, key in zip(view.inputs, keys, strict=True))
-        present = " AND ".join(f"i_{given} IS NOT NULL" for given in view.inputs)
+        places = ", ".join(f"{quoted(f'i_{given}')} AS {key}" for given, key in zip(view.inputs, keys, strict=True))
+        present = " AND ".join(f"{quoted(f'i_{given}')} IS NOT NULL" for given in view.inputs)
         questions = select.add(
             _cte(view.name, "questions"),
             f"{view.name}: what is asked, once",
@@ -191,5 +191,6 @@ def _cte(view: str, part: str = "features") -> str:
 def _on(view: View, cte: str) -> str:
     assert view.state is not None
     return " AND ".join(
-        f"{cte}.{key} = asked.i_{given}" for given, key in zip(view.inputs, key_names(view.state), strict=True)
+        f"{cte}.{key} = asked.{quoted(f'i_{given}')}"
+        for given, key in zip(view.inputs, key_names(view.state), strict=True)
     )

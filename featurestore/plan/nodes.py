@@ -160,6 +160,12 @@ class Plan:
         return tuple({view.state.id: view.state for view in self.views if view.state}.values())
 
     @property
+    def expressions(self) -> tuple[Node, ...]:
+        """All that is computed: from rows, and into features."""
+        rows = [node for state in self.states for node in (*state.inputs, *state.filters)]
+        return (*rows, *(feature.node for view in self.views for feature in view.features))
+
+    @property
     def static_sources(self) -> tuple[str, ...]:
         """The tables without time that it reads."""
         return tuple(dict.fromkeys(state.scan.source for state in self.states if state.scan.event_at is None))

@@ -34,7 +34,7 @@ Answers = list[dict[str, Cell]]
 
 def scanned(spec: SourceSpec, rows: Iterable[dict[str, Any]]) -> pa.Table:
     """Rows as a scan would give them: the declared columns and the times, identity and usability of each."""
-    rows = [{column.name: _entered(row[column.name]) for column in spec.columns} | _pushed(row) for row in rows]
+    rows = [{column.name: entered(row[column.name]) for column in spec.columns} | _pushed(row) for row in rows]
     columns = {
         held(column.name): pa.array([row[column.name] for row in rows], storage_type(column.dtype))
         for column in spec.columns
@@ -66,10 +66,10 @@ def scanned(spec: SourceSpec, rows: Iterable[dict[str, Any]]) -> pa.Table:
     )
 
 
-def _entered(value: Any) -> Any:
+def entered(value: Any) -> Any:
     """R7: a float that enters is finite, and never -0.0."""
     if isinstance(value, tuple):
-        return tuple(map(_entered, value))
+        return tuple(map(entered, value))
     return finite(value) if isinstance(value, float) else value
 
 
@@ -112,7 +112,7 @@ def said_by_duckdb(case: Case, plan: Plan, at: Sequence[int], threads: int | Non
     rows = {name: scanned(source.__spec__, _once(case.rows[name])) for name, source in case.sources.items()}
     columns: dict[str, Any] = {"spine_row": pa.array(range(len(at)), pa.int64()), "as_of_us": pa.array(at, pa.int64())}
     for given in plan.inputs:
-        held = [_entered(question.inputs[given.name]) for question in case.questions]
+        held = [entered(question.inputs[given.name]) for question in case.questions]
         columns[f"i_{given.name}"] = pa.array(held, storage_type(given.dtype))
     table = answer_canonical(plan, pa.table(columns), History(Path(), rows=rows), threads=threads)
     found = table.to_pylist()
@@ -126,7 +126,7 @@ def said_by_redis(case: Case, plan: Plan, at: Sequence[int], client: redis.Redis
     try:
         for state in plan.states:
             _fill(store, state, case, materialized)
-        inputs = [{each.name: _entered(asked.inputs[each.name]) for each in plan.inputs} for asked in case.questions]
+        inputs = [{each.name: entered(asked.inputs[each.name]) for each in plan.inputs} for asked in case.questions]
         vectors = [road.answer_canonical(plan, [asked], as_of_us) for asked, as_of_us in zip(inputs, at, strict=True)]
     finally:
         store.drop_project()

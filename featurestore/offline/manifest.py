@@ -1,0 +1,85 @@
+"""What a generation of state was built from: the files of its source with their hashes, and the log's positions (R19).
+
+    <folder>/<generation>.json
+
+A file is known by its content: the same bytes under another path or date are the same rows.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from featurestore.define.data import Frame
+from featurestore.offline.scan import History, files_of
+from featurestore.plan.nodes import Scan
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileSeen:
+    """A file as it was: its path, its size in bytes, when it was last written, and the SHA-256 of its bytes."""
+
+    path: str
+    size: int
+    written_us: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one generation was built from. `cut` is the last position of the log that was read with the files; rows
+    behind it came one by one. `in_memory` says that the data was no file: then it cannot be read again.
+
+    Units: `built_us` microseconds UTC, by the online store's clock.
+    """
+
+    generation: str
+    state: str
+    source: str
+    files: tuple[FileSeen, ...]
+    in_memory: bool
+    cut: int
+    built_us: int
+
+
+def seen_files(scan: Scan, history: History) -> tuple[FileSeen, ...]:
+    """The files of a source as they are now, each read once to the end."""
+    if scan.source in history.rows or scan.data is None or isinstance(scan.data, Frame):
+        return ()
+    found = []
+    for path in files_of(scan.source, scan.data, history.root):
+        about = path.stat()
+        found.append(FileSeen(str(path), about.st_size, about.st_mtime_ns // 1000, _hash(path)))
+    return tuple(found)
+
+
+def keep(folder: Path, manifest: Manifest) -> None:
+    """Write a manifest, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{manifest.generation}.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({"format": FORMAT, **asdict(manifest)}), encoding="utf-8")
+    partial.replace(path)
+
+
+def kept(folder: Path, generation: str) -> Manifest | None:
+    """The manifest of a generation; None when there is none that can be read."""
+    try:
+        found = json.loads((folder / f"{generation}.json").read_text(encoding="utf-8"))
+        if found.pop("format") != FORMAT:
+            return None
+        return Manifest(**{**found, "files": tuple(FileSeen(**each) for each in found["files"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = sha256()
+        while some := file.read(2**20):
+            digest.update(some)
+    return digest.hexdigest()

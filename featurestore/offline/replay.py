@@ -1,0 +1,176 @@
+"""Sources read once and asked again and again: over all of their rows, or over those of its own for each question.
+
+The second is how a difference is explained: what DuckDB says of the very rows that a state held when it answered, and
+what it would have said with one kind of row more or less (R19). Each question carries a tag, which becomes a part of
+the key, and so has rows that no other question sees. The SELECT is the one that builds training sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Self
+
+import pyarrow as pa
+
+from featurestore.offline.columns import held
+from featurestore.offline.connection import connect, define_kernels, define_zone, quoted
+from featurestore.offline.python_functions import calling, row_functions
+from featurestore.offline.scan import History, placed_sql
+from featurestore.offline.select import select_sql
+from featurestore.offline.states import zones_of
+from featurestore.offline.windows import floored
+from featurestore.plan.nodes import Plan, State, View
+
+ROW, TAG = "q.row", "q.tag"
+MOST_PAIRS = 4_000_000
+"""Rows with questions that are laid out at once."""
+
+
+class Replay:
+    """One plan's sources, and the questions that are asked of them.
+
+    Shape: `questions` has `spine_row` (0, 1, ..), `as_of_us`, `i_<input>`, and whatever conditions on rows read.
+    Also a context manager. Raises: as a scan does.
+    """
+
+    def __init__(self, plan: Plan, history: History, questions: pa.Table, *, threads: int | None = None) -> None:
+        self.plan = plan
+        scans = {state.scan.source: state.scan for state in plan.states}
+        folders = [folder for scan in scans.values() for folder in history.folders(scan)]
+        self.connection = connect(folders or [history.root], threads=threads)
+        try:
+            for zone in sorted(zones_of(plan.expressions)):
+                define_zone(self.connection, zone)
+            for source, scan in scans.items():
+                self.connection.execute(
+                    f"CREATE TEMP TABLE {quoted(placed(source))} AS "
+                    f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({placed_sql(self.connection, scan, history)})"
+                )
+            self.add("questions", questions)
+        except BaseException:
+            self.close()
+            raise
+
+    def add(self, name: str, table: pa.Table) -> None:
+        """Make a table known under a name, in place of one that had it."""
+        self.connection.register("given", table)
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * FROM given")
+        self.connection.unregister("given")
+
+    def answers(
+        self,
+        asked: str = "SELECT * FROM questions",
+        *,
+        plan: Plan | None = None,
+        rows: Mapping[str, str] | None = None,
+    ) -> pa.Table:
+        """Canonical values and statuses for questions, over all rows of each source, or those of `rows`.
+
+        Shape: `spine_row`, then `<feature>` and `<feature>__status` for each output, in the order of `spine_row`.
+        """
+        plan = plan or self.plan
+        texts = {
+            state.scan.source: f"SELECT * FROM {quoted(placed(state.scan.source))}" for state in plan.states
+        } | dict(rows or {})
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE asked AS {asked}")
+        sql = select_sql(plan, texts, statuses=True, canonical=True)
+        define_kernels(self.connection, sql)
+        with calling(self.connection, row_functions(plan.expressions)):
+            found: pa.Table = self.connection.sql(sql).to_arrow_table()
+        return found
+
+    def seeing(self, chosen: Sequence[int], conditions: Mapping[str, str]) -> pa.Table:
+        """The answers to the questions `chosen` when each sees only the rows that meet the condition of their state.
+
+        A condition, by the state's id, is SQL over a row `r` and a question `q`.
+        """
+        parts = [self._seen_by(some, conditions) for some in self._portions(chosen)]
+        return pa.concat_tables(parts) if parts else self.answers("SELECT * FROM questions WHERE FALSE")
+
+    def met(self, state: State, view: View, condition: str) -> str:
+        """The FROM and WHERE of a state's rows `r` with the questions `q` of a view that ask for their key."""
+        same = " AND ".join(
+            f"r.{quoted(held(name))} = q.{quoted(f'i_{given}')}"
+            for name, given in zip(state.key, view.inputs, strict=True)
+        )
+        return f"FROM {quoted(placed(state.scan.source))} r JOIN questions q ON {same} WHERE {condition}"
+
+    def close(self) -> None:
+        """Let go of the rows."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _seen_by(self, chosen: Sequence[int], conditions: Mapping[str, str]) -> pa.Table:
+        self.add("chosen", pa.table({"spine_row": pa.array(chosen, pa.int64())}))
+        states = self.plan.states
+        views = tuple(
+            view if view.state is None else _tagged(view, view.state, states.index(view.state))
+            for view in self.plan.views
+        )
+        tags = "".join(
+            f", spine_row * {len(states)} + {place} AS {quoted(f'i_{_tag(place)}')}" for place in range(len(states))
+        )
+        rows: dict[str, list[str]] = {}
+        for place, state in enumerate(states):
+            pairs = " UNION ".join(
+                f"SELECT r.{quoted(ROW)} AS row, q.spine_row * {len(states)} + {place} AS tag "
+                + self.met(state, view, f"q.spine_row IN (FROM chosen) AND ({conditions[state.id]})")
+                for view in self.plan.views
+                if view.state == state
+            )
+            rows.setdefault(state.scan.source, []).append(
+                f"SELECT r.*, pairs.tag AS {quoted(held(TAG))} FROM {quoted(placed(state.scan.source))} r "
+                f"JOIN ({pairs}) pairs ON pairs.row = r.{quoted(ROW)}"
+            )
+        return self.answers(
+            f"SELECT *{tags} FROM questions WHERE spine_row IN (FROM chosen)",
+            plan=replace(self.plan, views=views),
+            rows={source: "\nUNION ALL ".join(parts) for source, parts in rows.items()},
+        )
+
+    def _portions(self, chosen: Sequence[int]) -> Iterator[Sequence[int]]:
+        """The questions in portions of so many rows together: one that meets a busy key may be a portion of its own."""
+        self.add("chosen", pa.table({"spine_row": pa.array(chosen, pa.int64())}))
+        counts: dict[int, int] = dict.fromkeys(chosen, 0)
+        for view in self.plan.views:
+            if view.state is not None:
+                met = self.met(view.state, view, "q.spine_row IN (FROM chosen)")
+                found = self.connection.execute(f"SELECT q.spine_row, count(*) {met} GROUP BY 1").fetchall()
+                for spine_row, count in found:
+                    counts[spine_row] += count
+        portion: list[int] = []
+        pairs = 0
+        for spine_row, count in counts.items():
+            if portion and pairs + count > MOST_PAIRS:
+                yield portion
+                portion, pairs = [], 0
+            portion.append(spine_row)
+            pairs += count
+        if portion:
+            yield portion
+
+
+def placed(source: str) -> str:
+    """The table of a source's rows with their places."""
+    return f"{source}.placed"
+
+
+def visible(view: View) -> str:
+    """Whether a row `r` is visible to a question `q` of a view (R3)."""
+    instant = "q.as_of_us" if view.refresh_us == 1 else floored("q.as_of_us", view.refresh_us)
+    return f"r.usable AND greatest(r.event_at_us, r.known_at_us) < {instant}"
+
+
+def _tag(place: int) -> str:
+    return f"{TAG}{place}"
+
+
+def _tagged(view: View, state: State, place: int) -> View:
+    tagged = replace(state, key=(*state.key, TAG))
+    return replace(view, state=tagged, inputs=(*view.inputs, _tag(place)))
