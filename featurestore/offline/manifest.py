@@ -2,7 +2,8 @@
 
     <folder>/<generation>.json
 
-A file is known by its content: the same bytes under another path or date are the same rows.
+A file is known by its content: the same bytes under another path or date are the same rows. A table in memory counts
+as one file.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import pyarrow as pa
+
 from featurestore.define.data import Frame
 from featurestore.offline.scan import History, files_of
 from featurestore.plan.nodes import Scan
+from featurestore.tables import arrow_table
 
 FORMAT = 1
 
@@ -32,7 +36,7 @@ class FileSeen:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What one generation was built from. `cut` is the last position of the log that was read with the files; rows
-    behind it came one by one. `in_memory` says that the data was no file: then it cannot be read again.
+    behind it came one by one.
 
     Units: `built_us` microseconds UTC, by the online store's clock.
     """
@@ -41,15 +45,16 @@ class Manifest:
     state: str
     source: str
     files: tuple[FileSeen, ...]
-    in_memory: bool
     cut: int
     built_us: int
 
 
 def seen_files(scan: Scan, history: History) -> tuple[FileSeen, ...]:
     """The files of a source as they are now, each read once to the end."""
-    if scan.source in history.rows or scan.data is None or isinstance(scan.data, Frame):
+    if scan.data is None:
         return ()
+    if isinstance(scan.data, Frame):
+        return (_in_memory(arrow_table(scan.data.table, f"the data of `{scan.source}`")),)
     found = []
     for path in files_of(scan.source, scan.data, history.root):
         about = path.stat()
@@ -75,6 +80,14 @@ def kept(folder: Path, generation: str) -> Manifest | None:
         return Manifest(**{**found, "files": tuple(FileSeen(**each) for each in found["files"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _in_memory(table: pa.Table) -> FileSeen:
+    buffer = pa.BufferOutputStream()
+    with pa.ipc.new_stream(buffer, table.schema) as stream:
+        stream.write_table(table.combine_chunks())
+    held = buffer.getvalue()
+    return FileSeen("", held.size, 0, sha256(held).hexdigest())
 
 
 def _hash(path: Path) -> str:

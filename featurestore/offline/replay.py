@@ -43,9 +43,10 @@ class Replay:
             for zone in sorted(zones_of(plan.expressions)):
                 define_zone(self.connection, zone)
             for source, scan in scans.items():
+                rows = placed_sql(self.connection, scan, history)
                 self.connection.execute(
                     f"CREATE TEMP TABLE {quoted(placed(source))} AS "
-                    f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({placed_sql(self.connection, scan, history)})"
+                    f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({rows})"
                 )
             self.add("questions", questions)
         except BaseException:
@@ -57,6 +58,10 @@ class Replay:
         self.connection.register("given", table)
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * FROM given")
         self.connection.unregister("given")
+
+    def columns(self, table: str) -> list[str]:
+        """The names of a table's columns."""
+        return [str(name) for name, *_ in self.connection.execute(f"DESCRIBE {quoted(table)}").fetchall()]
 
     def answers(
         self,

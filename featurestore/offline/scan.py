@@ -126,7 +126,8 @@ def reasoned_parts(connection: duckdb.DuckDBPyConnection, scan: Scan, history: H
 
 
 def placed_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> str:
-    """The SELECT of `scan_sql` with the place of each row: its FILE, or its POSITION in the log and when it was STAMPED.
+    """The SELECT of `scan_sql` with the place of each row: its FILE, or its POSITION in the log and when it was
+    STAMPED.
 
     Raises: as `scan_sql`.
     """

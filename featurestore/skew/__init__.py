@@ -1,0 +1,1 @@
+"""What was served in production beside what training says: every difference with its cause."""

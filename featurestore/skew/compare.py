@@ -1,0 +1,286 @@
+"""`skew`: what was served in production, beside what training says of the same questions, with the cause of each
+difference."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.errors import InputError
+from featurestore.offline.replay import Replay
+from featurestore.offline.scan import History
+from featurestore.plan.nodes import Output, Plan
+from featurestore.semantics.dtypes import python_value
+from featurestore.semantics.instants import instant_text
+from featurestore.skew.causes import CAUSES
+from featurestore.skew.examine import BIT, Examined, causes_of, examine
+from featurestore.skew.held import Held, what_was_held
+from featurestore.skew.report import Bucket, Example, FeatureSkew, Size, SkewReport
+from featurestore.skew.timeline import example_of
+
+QUESTIONS_AT_ONCE = 100_000
+BUCKETS = 48
+WORST = 5
+EXAMPLES = 3
+"""Differing cells that are told in full, of each feature and cause."""
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Vectors that one version of a feature set gave, by our log or by another system.
+
+    Shape: `rows` has `request_id`, `as_of_us`, `served_us`, `i_<input>` and `v.<feature>`, in canonical values. Our
+    log's have `s.<feature>` too, and for each state of the plan `g.<state>`, `a.<state>` and `u.<state>`. `training`
+    has `i_<input>` as a training set has them for the same rows, if it is known.
+    """
+
+    version: str
+    plan: Plan
+    rows: pa.Table
+    training: pa.Table | None = None
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was seen of one feature."""
+
+    dtype: str
+    cells: int = 0
+    differing: int = 0
+    compute_differing: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+    keys: Counter[str] = field(default_factory=Counter)
+    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
+    first_us: int | None = None
+    last_us: int | None = None
+    sizes: list[np.ndarray[Any, Any]] = field(default_factory=list)
+
+
+class Skew:
+    """The comparison of one feature set, fed with what was served, part by part."""
+
+    def __init__(self, plan: Plan, history: History, manifests: Path | None, version: str) -> None:
+        self.plan, self.history, self.manifests, self.version = plan, history, manifests, version
+        self.tallies: dict[str, _Tally] = {}
+        self.examples: dict[tuple[str, int], list[Example]] = {}
+        self.evidence: dict[str, list[str]] = {}
+        self.moments: list[np.ndarray[Any, Any]] = []
+        self.labels: list[np.ndarray[Any, Any]] = []
+        self.compared: list[np.ndarray[Any, Any]] = []
+        self.questions = self.computed = self.unproven = 0
+        self.versions: list[str] = []
+
+    def add(self, served: Served) -> None:
+        """Compare one part, portion by portion."""
+        if served.version not in self.versions:
+            self.versions.append(served.version)
+        questions = _numbered(served.rows)
+        with _both(self.plan, served.plan, self.history, questions) as (now, then):
+            for start in range(0, questions.num_rows, QUESTIONS_AT_ONCE):
+                portion = _numbered(served.rows.slice(start, QUESTIONS_AT_ONCE))
+                training = None if served.training is None else served.training.slice(start, QUESTIONS_AT_ONCE)
+                for replay in {id(now): now, id(then): then}.values():
+                    replay.add("questions", portion)
+                held = None if self.manifests is None else self._held(then, portion)
+                self._take(examine(now, then, held, training), now, then, held, portion)
+
+    def report(
+        self, begin_us: int, end_us: int, against: str | None, notes: Sequence[str], seconds: float
+    ) -> SkewReport:
+        """What was found in all parts."""
+        return SkewReport(
+            self.plan.name,
+            self.version,
+            tuple(self.versions),
+            instant_text(begin_us),
+            instant_text(end_us),
+            against,
+            self.questions,
+            self.computed,
+            self.unproven,
+            tuple(_feature(name, tally) for name, tally in self.tallies.items()),
+            tuple(self._buckets(begin_us, end_us)),
+            tuple(example for found in self.examples.values() for example in found),
+            self.evidence,
+            tuple(notes),
+            seconds,
+        )
+
+    def _held(self, then: Replay, portion: pa.Table) -> dict[str, Held]:
+        assert self.manifests is not None
+        generations = {
+            state.id: [each for each in portion.column(f"g.{state.id}").unique().to_pylist() if each]
+            for state in then.plan.states
+        }
+        return what_was_held(then, self.history, generations, self.manifests)
+
+    def _take(
+        self, found: Examined, now: Replay, then: Replay, held: dict[str, Held] | None, portion: pa.Table
+    ) -> None:
+        moments = portion.column("served_us").to_numpy()
+        self.questions += portion.num_rows
+        self.computed += int(found.proven.sum()) if held is not None else 0
+        self.unproven += int((~found.proven).sum())
+        self.moments.append(moments)
+        for cause, texts in found.evidence.items():
+            known = self.evidence.setdefault(cause, [])
+            known += [text for text in texts if text not in known]
+        combined = np.zeros((portion.num_rows, len(BIT) + 1), dtype=np.int32)
+        for place, output in enumerate(found.outputs):
+            self._count(found, place, output, moments, portion)
+            combined[:, 0] += found.compared[:, place]
+            for at, bit in enumerate(BIT.values(), start=1):
+                combined[:, at] += (found.labels[:, place] & bit) > 0
+            self._exemplify(found, place, output, now, then, held, portion)
+        self.labels.append(combined)
+        self.compared.append((found.compared & ~found.same).sum(axis=1))
+
+    def _count(
+        self, found: Examined, place: int, output: Output, moments: np.ndarray[Any, Any], portion: pa.Table
+    ) -> None:
+        tally = self.tallies.setdefault(output.name, _Tally(str(output.dtype)))
+        differs = found.compared[:, place] & ~found.same[:, place]
+        tally.cells += int(found.compared[:, place].sum())
+        tally.differing += int(differs.sum())
+        tally.compute_differing += int((~found.computed_alike[:, place]).sum())
+        labels, counts = np.unique(found.labels[:, place], return_counts=True)
+        for label, count in zip(labels, counts, strict=True):
+            for cause in causes_of(int(label)):
+                tally.causes[cause] += int(count)
+        rows = np.flatnonzero(differs)
+        if not len(rows):
+            return
+        first, last = int(moments[rows].min()), int(moments[rows].max())
+        tally.first_us = first if tally.first_us is None else min(first, tally.first_us)
+        tally.last_us = last if tally.last_us is None else max(last, tally.last_us)
+        for shown in self._keys(output, portion.take(rows)):
+            tally.keys[str(shown)] += 1
+            tally.shown.setdefault(str(shown), shown)
+        if output.dtype.kind in ("int64", "float64", "decimal", "timestamp", "date"):
+            served = portion.column(f"v.{output.name}").take(rows).to_pylist()
+            trained = found.training.column(output.name).take(rows).to_pylist()
+            pairs = zip(served, trained, strict=True)
+            sizes = [abs(float(a) - float(b)) for a, b in pairs if a is not None and b is not None]
+            tally.sizes.append(np.array(sizes) / 10**output.dtype.scale)
+
+    def _keys(self, output: Output, rows: pa.Table) -> Iterator[dict[str, Any]]:
+        view = next(view for view in self.plan.views if view.name == output.view)
+        names = view.inputs or tuple(each.name for each in self.plan.inputs)
+        dtypes = {each.name: each.dtype for each in self.plan.inputs}
+        columns = [rows.column(f"i_{name}").to_pylist() for name in names]
+        for values in zip(*columns, strict=True):
+            yield {name: str(python_value(value, dtypes[name])) for name, value in zip(names, values, strict=True)}
+
+    def _exemplify(
+        self,
+        found: Examined,
+        place: int,
+        output: Output,
+        now: Replay,
+        then: Replay,
+        held: dict[str, Held] | None,
+        portion: pa.Table,
+    ) -> None:
+        for label in np.unique(found.labels[:, place]):
+            kept = self.examples.setdefault((output.name, int(label)), [])
+            if label:
+                for row in np.flatnonzero(found.labels[:, place] == label)[: EXAMPLES - len(kept)]:
+                    kept.append(example_of(found, int(row), output, int(label), now, then, held, portion))
+
+    def _buckets(self, begin_us: int, end_us: int) -> Iterator[Bucket]:
+        if not self.moments or end_us <= begin_us:
+            return
+        moments, labels = np.concatenate(self.moments), np.concatenate(self.labels)
+        differing = np.concatenate(self.compared)
+        edges = np.linspace(begin_us, end_us, min(BUCKETS, max(1, end_us - begin_us)) + 1).astype(np.int64)
+        places = np.clip(np.searchsorted(edges, moments, side="right") - 1, 0, len(edges) - 2)
+        for place in range(len(edges) - 1):
+            some = labels[places == place]
+            counts = {cause: int(some[:, at].sum()) for at, cause in enumerate(BIT, start=1) if some[:, at].any()}
+            yield Bucket(
+                instant_text(int(edges[place])), int(some[:, 0].sum()), int(differing[places == place].sum()), counts
+            )
+
+
+class _both:  # reads as a statement: `with _both(now, then, ...) as (now, then):`
+    """The replays of today's plan and of the one that served; one and the same where they are equal."""
+
+    def __init__(self, now: Plan, then: Plan, history: History, questions: pa.Table) -> None:
+        self._now = Replay(now, history, questions)
+        try:
+            self._then = self._now if now == then else Replay(then, history, questions)
+        except BaseException:
+            self._now.close()
+            raise
+
+    def __enter__(self) -> tuple[Replay, Replay]:
+        return self._now, self._then
+
+    def __exit__(self, *_: object) -> None:
+        self._now.close()
+        self._then.close()
+
+
+def skew(
+    plan: Plan,
+    history: History,
+    served: Iterable[Served],
+    *,
+    version: str,
+    begin_us: int,
+    end_us: int,
+    manifests: Path | None = None,
+    against: str | None = None,
+    notes: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> SkewReport:
+    """Compare what was served with training, by the plan of today.
+
+    `manifests` is where those of our states are kept; without it the vectors are another system's.
+    Raises: InputError  when nothing was served in the period.
+    """
+    started = time.perf_counter()
+    compared = Skew(plan, history, manifests, version)
+    for done, part in enumerate(served):
+        if progress:
+            progress(f"version {part.version}", done, done + 1)
+        compared.add(part)
+    if not compared.questions:
+        raise InputError(
+            f"nothing of `{plan.name}` was served between {instant_text(begin_us)} and {instant_text(end_us)}",
+            fix="widen the period with --since and --until, or look whether the serving log is on: `[served] share`",
+        )
+    return compared.report(begin_us, end_us, against, notes, time.perf_counter() - started)
+
+
+def _numbered(rows: pa.Table) -> pa.Table:
+    """Questions with their places."""
+    return rows.append_column("spine_row", pa.array(range(rows.num_rows), pa.int64()))
+
+
+def _feature(name: str, tally: _Tally) -> FeatureSkew:
+    sizes = np.concatenate(tally.sizes) if tally.sizes else np.array([])
+    size = None
+    if len(sizes):
+        size = Size(len(sizes), float(np.median(sizes)), float(np.quantile(sizes, 0.95)), float(sizes.max()))
+    causes = dict(sorted(tally.causes.items(), key=lambda each: (-each[1], list(CAUSES).index(each[0]))))
+    return FeatureSkew(
+        name,
+        tally.dtype,
+        tally.cells,
+        tally.differing,
+        tally.compute_differing,
+        causes,
+        tuple((tally.shown[key], count) for key, count in tally.keys.most_common(WORST)),
+        None if tally.first_us is None else instant_text(tally.first_us),
+        None if tally.last_us is None else instant_text(tally.last_us),
+        size,
+    )

@@ -1,0 +1,195 @@
+"""What may have made a value another one, tried by asking again: at another instant, over other rows, through a
+narrower type.
+
+Of all that is tried, what gives the most of the cells that are still open is believed first, and only for the cells
+that it gives to the bit. What agrees with more of the cells that do not differ wins among equals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from featurestore.expr.nodes import Aggregate, Node, rewrite
+from featurestore.offline.connection import quoted
+from featurestore.offline.replay import Replay, placed
+from featurestore.plan.nodes import Plan, View
+from featurestore.semantics.folds import FOLDS
+from featurestore.semantics.instants import duration_text
+from featurestore.semantics.windows import Span
+from featurestore.skew import causes
+
+MINUTE_US, HOUR_US, DAY_US = 60_000_000, 3_600_000_000, 86_400_000_000
+SHIFTS_US = tuple(
+    sign * step
+    for step in (*(each * HOUR_US for each in range(1, 15)), 30 * MINUTE_US, 330 * MINUTE_US, 345 * MINUTE_US)
+    for sign in (1, -1)
+)
+AGES_US = (
+    MINUTE_US,
+    5 * MINUTE_US,
+    10 * MINUTE_US,
+    15 * MINUTE_US,
+    HOUR_US,
+    6 * HOUR_US,
+    12 * HOUR_US,
+    DAY_US,
+    7 * DAY_US,
+)
+Ask = Callable[[Replay, Sequence[int]], pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Twist:
+    """One thing that may be otherwise: the cause that it would be, what exactly, and how the questions with some
+    places are answered then. `view` is the only one whose features it touches, if it is for one."""
+
+    cause: str
+    evidence: str
+    ask: Ask
+    view: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What a value `{a}` may have gone through on its way."""
+
+    cause: str
+    evidence: str
+    sql: str
+
+
+AS_IT_IS = Narrowing("", "", "{a}")
+NARROWINGS = (
+    Narrowing(causes.NARROWED, "float32", "CAST(CAST({a} AS FLOAT) AS DOUBLE)"),
+    *(Narrowing(causes.ROUNDED, f"to {places} decimal places", f"round({{a}}, {places})") for places in range(7)),
+)
+
+
+def twists(plan: Plan, *, logged: bool) -> Iterator[Twist]:
+    """All that is tried, what is simplest first. `logged` says that the vectors are our own, whose state is known: then
+    a key that was not found was lost."""
+    for view in plan.views:
+        if view.state is not None:
+            cause = causes.LOST if logged else causes.KEY_TYPE
+            yield Twist(cause, f"as if the key of {view.name} had never been seen", _unseen(view), view.name)
+    yield Twist(causes.OWN_ROW, "rows of the very instant counted", _at("as_of_us + 1"))
+    yield Twist(causes.UNKNOWN_YET, "rows counted from when they happened", _known_early)
+    for shift_us in SHIFTS_US:
+        yield Twist(causes.SHIFTED, _shift_text(shift_us), _at(f"as_of_us + {shift_us}"))
+    for age_us in AGES_US:
+        text = duration_text(age_us)
+        floored = f"fs_floor_div(as_of_us, {age_us}) * {age_us}"
+        yield Twist(causes.STALE, f"the value as of the last full {text}", _at(floored))
+        yield Twist(causes.STALE, f"the value as of the last full {text} but one", _at(f"{floored} - {age_us}"))
+        yield Twist(causes.STALE, f"the value as of {text} before", _at(f"as_of_us - {age_us}"))
+        yield Twist(causes.LAG, f"without the rows of the last {text}", _delayed(age_us))
+    yield Twist(causes.LATE_ROW, "without rows that came later", _came_later)
+    for label, other in _other_spans(plan):
+        yield Twist(causes.WINDOW, label, _windows(other))
+
+
+def _at(instant: str) -> Ask:
+    return lambda replay, chosen: replay.answers(
+        f"SELECT * REPLACE ({instant} AS as_of_us) FROM questions WHERE spine_row IN ({_listed(chosen)})"
+    )
+
+
+def _known_early(replay: Replay, chosen: Sequence[int]) -> pa.Table:
+    rows = {
+        state.scan.source: f"SELECT * REPLACE (event_at_us AS known_at_us) FROM {quoted(placed(state.scan.source))}"
+        for state in replay.plan.states
+    }
+    return replay.answers(f"SELECT * FROM questions WHERE spine_row IN ({_listed(chosen)})", rows=rows)
+
+
+def _unseen(view: View) -> Ask:
+    def ask(replay: Replay, chosen: Sequence[int]) -> pa.Table:
+        assert view.state is not None
+        conditions = {state.id: "TRUE" for state in replay.plan.states} | {view.state.id: "FALSE"}
+        return replay.seeing(chosen, conditions)
+
+    return ask
+
+
+def _delayed(age_us: int) -> Ask:
+    condition = f"greatest(r.event_at_us, r.known_at_us) < q.as_of_us - {age_us}"
+    return lambda replay, chosen: replay.seeing(chosen, {state.id: condition for state in replay.plan.states})
+
+
+def _came_later(replay: Replay, chosen: Sequence[int]) -> pa.Table:
+    condition = f"coalesce(r.{quoted('q.stamped_us')} < q.as_of_us, TRUE)"
+    return replay.seeing(chosen, {state.id: condition for state in replay.plan.states})
+
+
+def _windows(other: Callable[[Span], Span]) -> Ask:
+    return lambda replay, chosen: replay.answers(
+        f"SELECT * FROM questions WHERE spine_row IN ({_listed(chosen)})", plan=with_spans(replay.plan, other)
+    )
+
+
+def with_spans(plan: Plan, other: Callable[[Span], Span]) -> Plan:
+    """The plan with other windows; aggregates whose fold is made for their window keep it."""
+
+    def change(node: Node, kept: frozenset[Node]) -> Node:
+        return replace(node, span=other(node.span)) if isinstance(node, Aggregate) and node not in kept else node
+
+    views = []
+    for view in plan.views:
+        state = view.state
+        kept = frozenset(
+            answer.node for answer in view.answers if state and FOLDS[state.folds[answer.fold].fold].sql_block
+        )
+        features = tuple(
+            replace(each, node=rewrite(each.node, lambda node, kept=kept: change(node, kept)))  # type: ignore[misc]
+            for each in view.features
+        )
+        answers = {}
+        for answer in view.answers:
+            node = change(answer.node, kept)
+            assert isinstance(node, Aggregate)
+            answers[node] = replace(answer, node=node)
+        views.append(replace(view, features=features, answers=tuple(answers.values())))
+    return replace(plan, views=tuple(views))
+
+
+def _other_spans(plan: Plan) -> Iterator[tuple[str, Callable[[Span], Span]]]:
+    """Other windows for the same features: a day or an hour more or less, full hours and days, all history, and each of
+    the windows that stand in the plan."""
+
+    def longer(by_us: int) -> Callable[[Span], Span]:
+        def other(span: Span) -> Span:
+            if span.length_us is None or span.length_us + by_us <= 0:
+                return span
+            return replace(span, length_us=span.length_us + by_us)
+
+        return other
+
+    def stepped(step_us: int) -> Callable[[Span], Span]:
+        return lambda span: span if span.length_us is None else replace(span, step_us=step_us)
+
+    def fixed(length_us: int | None) -> Callable[[Span], Span]:
+        return lambda span: Span(length_us)
+
+    for text, by_us in (("a day", DAY_US), ("an hour", HOUR_US), ("a minute", MINUTE_US), ("a microsecond", 1)):
+        yield f"windows {text} longer", longer(by_us)
+        yield f"windows {text} shorter", longer(-by_us)
+    yield "windows that begin with the hour", stepped(HOUR_US)
+    yield "windows that begin with the day (UTC)", stepped(DAY_US)
+    yield (
+        "windows that end a day before",
+        lambda span: span if span.length_us is None else replace(span, offset_us=DAY_US),
+    )
+    yield "all history", fixed(None)
+    for length_us in sorted({span.length_us for view in plan.views for span in view.spans if span.length_us}):
+        yield f"the window {duration_text(length_us)}", fixed(length_us)
+
+
+def _shift_text(shift_us: int) -> str:
+    return f"the value as of {duration_text(abs(shift_us))} {'after' if shift_us > 0 else 'before'}"
+
+
+def _listed(chosen: Sequence[int]) -> str:
+    return ", ".join(map(str, chosen)) or "NULL"
