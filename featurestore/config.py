@@ -5,14 +5,23 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from featurestore.errors import ConfigError, did_you_mean
 
 FILE = "featurestore.toml"
-_KEYS = ("project", "definitions", "home", "redis")
+_KEYS = ("project", "definitions", "home", "redis", "served")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the serving log keeps: the share of lookups, how many days and how many bytes."""
+
+    share: float = 1.0
+    days: int = 14
+    bytes: int = 10 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,7 @@ class Config:
     definitions: str
     home: Path
     redis_url: str | None
+    served: Served = field(default_factory=Served)
 
 
 def read_config(root: str | Path, *, environment: str | None = None, home: str | Path | None = None) -> Config:
@@ -53,7 +63,9 @@ def read_config(root: str | Path, *, environment: str | None = None, home: str |
             fix=did_you_mean(chosen, list(environments), f"add `[environments.{chosen}]`"),
         )
     _check(settings, (*_KEYS, "environments"), str(path))
+    served = settings.pop("served", {})
     settings |= environments.get(chosen or "", {})
+    served |= settings.get("served", {})
     project = settings.get("project", folder.name)
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", project):
         raise ConfigError(
@@ -62,7 +74,12 @@ def read_config(root: str | Path, *, environment: str | None = None, home: str |
     state = home or os.environ.get("FEATURESTORE_HOME") or settings.get("home", ".featurestore")
     url = os.environ.get("FEATURESTORE_REDIS_URL") or settings.get("redis")
     return Config(
-        folder, project, settings.get("definitions", "definitions").strip("/"), (folder / state).resolve(), url
+        folder,
+        project,
+        settings.get("definitions", "definitions").strip("/"),
+        (folder / state).resolve(),
+        url,
+        Served(**served),
     )
 
 
@@ -91,5 +108,36 @@ def _check(settings: dict[str, Any], known: tuple[str, ...], where: str) -> None
                 has=list(known),
                 fix=did_you_mean(key, known, "take the line away"),
             )
-        if not isinstance(value, str) or not value:
+        if key == "served":
+            _check_served(value, where)
+        elif not isinstance(value, str) or not value:
             raise ConfigError(f"`{key}` must be a text", where=where, has=repr(value), fix=f'write `{key} = "..."`')
+
+
+def _check_served(table: object, where: str) -> None:
+    if not isinstance(table, dict):
+        raise ConfigError(
+            "`served` must be a table", where=where, has=repr(table), fix="write `[served]` and its settings below it"
+        )
+    known = [each.name for each in fields(Served)]
+    for key, value in table.items():
+        if key not in known:
+            raise ConfigError(
+                f"`{key}` is no setting of the serving log",
+                where=f"{where}, `served`",
+                has=known,
+                fix=did_you_mean(key, known, "take the line away"),
+            )
+        if key == "share":
+            fits = type(value) in (int, float) and 0 <= value <= 1
+            wanted, example = "a number from 0 to 1", "0.1"
+        else:
+            fits = type(value) is int and value >= 1
+            wanted, example = "a whole number from 1 on", str(getattr(Served(), key))
+        if not fits:
+            raise ConfigError(
+                f"`{key}` must be {wanted}",
+                where=f"{where}, `served`",
+                has=repr(value),
+                fix=f"write `{key} = {example}`",
+            )

@@ -143,11 +143,13 @@ class FeatureStore:
         inputs: Sequence[Mapping[str, Any]] | Mapping[str, Any],
         *,
         as_of: datetime | str | None = None,
+        request_id: str | None = None,
     ) -> Vectors:
         """The vectors for some questions, each a spine row without `as_of`; all as of one instant: now, or the one
-        given."""
+        given. The serving log has them under `request_id`, which is made when it is left out."""
         rows = [inputs] if isinstance(inputs, Mapping) else inputs
-        return self.online.lookup(self.plan(feature_set), rows, None if as_of is None else instant_us(as_of))
+        as_of_us = None if as_of is None else instant_us(as_of)
+        return self.online.lookup(self.plan(feature_set), rows, as_of_us, request_id)
 
     def ingest(self, source: type[Source] | str, events: object) -> IngestReport:
         """Push rows: they are committed to the source's history and applied to every state that reads it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import redis
@@ -24,7 +24,7 @@ from featurestore.expr.nodes import AsOf
 from featurestore.online import codec
 from featurestore.online.evaluate import compute_features
 from featurestore.online.keys import generation_prefix, key_name, pointer_name
-from featurestore.online.pointers import Pointer, content_version, decode_pointer, reaching, read_pointers
+from featurestore.online.pointers import Pointer, Position, content_version, decode_pointer, reaching, read_pointers
 from featurestore.online.tree import ROOT, Tree
 from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Finished, ViewReader, first_guess
@@ -88,19 +88,14 @@ class LookupRoad:
             self._pointers[state.id] = pointer
         return self._pointers[state.id]
 
-    def lookup(self, plan: Plan, inputs: Sequence[Mapping[str, Any]], as_of_us: int | None = None) -> Vectors:
-        """The vectors for some questions, in their order.
+    def answer_canonical(
+        self, plan: Plan, questions: Sequence[dict[str, Value]], as_of_us: int | None = None, *, request_id: str = ""
+    ) -> Vectors:
+        """The vectors for questions whose inputs are canonical, in their order.
 
         Raises: InputError and its kinds  for a question that does not fit; StoreError and its kinds  when the store
         cannot answer.
         """
-        questions = [canonical_inputs(plan, row, place) for place, row in enumerate(inputs)]
-        return self.answer_canonical(plan, questions, as_of_us)
-
-    def answer_canonical(
-        self, plan: Plan, questions: Sequence[dict[str, Value]], as_of_us: int | None = None
-    ) -> Vectors:
-        """The vectors for questions whose inputs are canonical already."""
         asked_us = as_of_us
         if asked_us is not None and not EARLIEST_US < asked_us < LATEST_US:
             raise InputError(
@@ -111,9 +106,11 @@ class LookupRoad:
         for _ in range(ATTEMPTS):
             pointers = self._known_pointers(plan)
             at_us = asked_us if asked_us is not None else self._now_us(pointers.values())
-            answer = self._answer(plan, questions, at_us, pointers, given=asked_us is not None)
+            seen: dict[str, Position] = {}
+            answer = self._answer(plan, questions, at_us, pointers, seen, given=asked_us is not None)
             if answer is not None:
-                return Vectors.of(plan, answer, at_us, content_version(plan, pointers))
+                positions = tuple(seen[state.id] for state in plan.states)
+                return Vectors.of(plan, answer, at_us, content_version(plan, pointers), positions, request_id)
             if asked_us is not None:
                 time.sleep(WAIT_S)
         raise StoreUnavailable(
@@ -128,16 +125,20 @@ class LookupRoad:
         questions: Sequence[dict[str, Value]],
         at_us: int,
         pointers: dict[str, Pointer],
+        seen: dict[str, Position],
         *,
         given: bool,
     ) -> list[dict[Any, Any]] | None:
-        """What is known for each question, or None when a pointer moved and everything has to be read again."""
+        """What is known for each question, or None when a pointer moved and everything has to be read again.
+
+        `seen` is told how far the states were.
+        """
         # aggregates by question and view: two roles of one state have the same aggregates, for other keys
         finished: list[dict[str, Finished]] = [{} for _ in questions]
         open_questions = self._questions(plan, questions, finished, at_us, pointers, given=given)
         first = True
         while open_questions or first:
-            replies, moved = self._fetch(plan, open_questions, pointers, at_us, given=given)
+            replies, moved = self._fetch(plan, open_questions, pointers, at_us, seen, given=given)
             if moved:
                 return None
             first = False
@@ -207,7 +208,14 @@ class LookupRoad:
         return list(found.values())
 
     def _fetch(
-        self, plan: Plan, questions: Sequence[_Question], pointers: dict[str, Pointer], at_us: int, *, given: bool
+        self,
+        plan: Plan,
+        questions: Sequence[_Question],
+        pointers: dict[str, Pointer],
+        at_us: int,
+        seen: dict[str, Position],
+        *,
+        given: bool,
     ) -> tuple[list[list[bytes | None]], bool]:
         """One round trip: all fields, and after them the pointers, so that a generation that was dropped meanwhile is
         noticed."""
@@ -238,22 +246,16 @@ class LookupRoad:
         latest = not given and all(pointer.pending_us is None for pointer in pointers.values())
         moved = False
         for state, first, last in zip(states, before, after, strict=True):
-            moved |= self._has_moved(state, pointers[state.id], first, last, at_us, latest=latest)
+            earlier, now = self._take(state, first, last)
+            moved |= _has_moved(pointers[state.id], earlier, now, at_us, latest=latest)
+            position = Position(now.generation, now.applied, max(earlier.reached, now.reached))
+            seen[state.id] = position.or_later(seen.get(state.id))
         return fields, moved
 
-    def _has_moved(
-        self, state: State, used: Pointer, first: bytes | None, last: bytes | None, at_us: int, *, latest: bool
-    ) -> bool:
-        """Whether a state's keys may have been read from two moments, judged by its pointer before and after them."""
-        now = decode_pointer(last, state)
-        self._pointers[state.id] = now
-        if first != last or now.generation != used.generation:
-            return True
-        if used.pending_us is not None and now.pending_us != used.pending_us:
-            return True  # what held the instant back is over: a later one can be asked
-        if now.pending_us is not None:
-            return at_us > now.pending_us
-        return latest and now.stamp_us >= at_us
+    def _take(self, state: State, first: bytes | None, last: bytes | None) -> tuple[Pointer, Pointer]:
+        """A state's pointer as it was before and after its keys were read."""
+        now = self._pointers[state.id] = decode_pointer(last, state)
+        return now if first == last else decode_pointer(first, state), now
 
     def _known_pointers(self, plan: Plan) -> dict[str, Pointer]:
         unknown = [state for state in plan.states if state.id not in self._pointers]
@@ -281,10 +283,28 @@ class LookupRoad:
         pending = [pointer.pending_us for pointer in pointers if pointer.pending_us is not None]
         return int(min([max([time.time_ns() // 1000 + self._clock_offset_us, *stamps]), *pending]))
 
+    def lately_us(self) -> int:
+        """The server's clock by what the last answer said of it: no trip is made."""
+        return time.time_ns() // 1000 + (self._clock_offset_us or 0)
+
     def _learn_clock(self, seconds: int, micros: int) -> int:
         clock_us = int(seconds) * 1_000_000 + int(micros)
         self._clock_offset_us = clock_us - time.time_ns() // 1000
         return clock_us
+
+
+def _has_moved(used: Pointer, earlier: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool:
+    """Whether a state's keys may have been read from two moments, judged by its pointer before and after them."""
+    # that a writer began meanwhile is no harm: what it brings is either later than the instant, or seen as it comes
+    if earlier is not now and replace(earlier, applying=now.applying) != now:
+        return True
+    if now.generation != used.generation:
+        return True
+    if used.pending_us is not None and now.pending_us != used.pending_us:
+        return True  # what held the instant back is over: a later one can be asked
+    if now.pending_us is not None:
+        return at_us > now.pending_us
+    return latest and now.stamp_us >= at_us
 
 
 def _too_short(view: View, pointer: Pointer) -> Span | None:

@@ -14,9 +14,11 @@ import redis
 from featurestore.errors import StoreBehind, StoreEmpty, StoreError
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
+from featurestore.log.served import ServedLog
 from featurestore.online.events import Checked, check_events, encode
-from featurestore.online.lookup import LookupRoad
+from featurestore.online.lookup import LookupRoad, canonical_inputs
 from featurestore.online.pointers import Pointer
+from featurestore.online.request_id import checked_request_id, new_request_id
 from featurestore.online.state_store import StateStore
 from featurestore.online.vectors import Vectors
 from featurestore.plan.nodes import Plan, Scan, State
@@ -55,29 +57,52 @@ class OnlineStore:
     """One project's online road. Every process of the project may have one; threads may share it."""
 
     def __init__(
-        self, client: redis.Redis, writer: redis.Redis, project: str, log: EventLog, quarantine: Quarantine
+        self,
+        client: redis.Redis,
+        writer: redis.Redis,
+        project: str,
+        log: EventLog,
+        quarantine: Quarantine,
+        served: ServedLog | None = None,
     ) -> None:
-        """Lookups go through `client`, whose patience is short; what is written goes through `writer`."""
+        """Lookups go through `client`, whose patience is short; what is written goes through `writer`. What is answered
+        leaves a record in `served`, if there is one."""
         self.client, self.writer, self.log = client, writer, log
         self.states = StateStore(writer, project)
         self._road = LookupRoad(client, project)
-        self.quarantine = quarantine
+        self.quarantine, self.served = quarantine, served
         self._check_again: dict[str, float] = {}
 
     def close(self) -> None:
-        """Let go of the connections; the log belongs to the caller."""
+        """Let go of the connections, and write what was served; the log belongs to the caller."""
+        if self.served is not None:
+            self.served.close()
         self.client.close()
         self.writer.close()
 
-    def lookup(self, plan: Plan, inputs: Sequence[Mapping[str, Any]], as_of_us: int | None = None) -> Vectors:
+    def lookup(
+        self,
+        plan: Plan,
+        inputs: Sequence[Mapping[str, Any]],
+        as_of_us: int | None = None,
+        request_id: str | None = None,
+    ) -> Vectors:
         """The vectors for some questions, all as of one instant: now, or `as_of_us`.
 
         What a writer committed and did not live to apply is applied first (R15); a writer at work is not waited for.
+        Without a `request_id` one is made.
         """
+        request_id = new_request_id() if request_id is None else checked_request_id(request_id)
         behind = [state for state in plan.states if self._left_behind(state)]
         if behind:
             self.recover(behind)
-        return self._road.lookup(plan, inputs, as_of_us)
+        questions = [canonical_inputs(plan, row, place) for place, row in enumerate(inputs)]
+        vectors = self._road.answer_canonical(plan, questions, as_of_us, request_id=request_id)
+        if self.served is not None:
+            # no instant lies after the store's clock, whatever is estimated of it
+            served_us = max(self._road.lately_us(), vectors.as_of_us)
+            self.served.offer(plan, questions, vectors, served_us, as_of_us is not None)
+        return vectors
 
     def clock_us(self) -> int:
         """The server's clock (R13)."""
@@ -203,15 +228,28 @@ class OnlineStore:
         """Apply what the log has beyond the pointers of a source's states, and let lookups see all of it at once."""
         counts: dict[str, Counts] = {}
         moved: dict[str, Pointer] = {}
-        mine = [state for state in states if state.scan.source == source]
+        mine = {state.id: state for state in states if state.scan.source == source}
         now_us = self.clock_us() if mine else 0
-        for state_id, pointer in self.states.pointers(mine).items():
-            if pointer is not None:
-                state = next(each for each in mine if each.id == state_id)
-                self._check_own_log(state, pointer)
-                after, counts[state_id] = self.states.follow(state, pointer, self.log, now_us)
-                if after != pointer or pointer.pending_us is not None:
-                    moved[state_id] = replace(after, pending_us=None)
+        head = self.log.head(source)
+        found = {
+            state_id: pointer
+            for state_id, pointer in self.states.pointers(list(mine.values())).items()
+            if pointer is not None
+        }
+        for state_id, pointer in found.items():
+            self._check_own_log(mine[state_id], pointer)
+        # Before any key has a row that lookups may see at once, they can know of it.
+        self.states.publish(
+            {
+                state_id: replace(pointer, applying=head)
+                for state_id, pointer in found.items()
+                if pointer.applied < head and pointer.pending_us is None
+            }
+        )
+        for state_id, pointer in found.items():
+            after, counts[state_id] = self.states.follow(mine[state_id], pointer, self.log, now_us)
+            if after != pointer or pointer.pending_us is not None or pointer.applying is not None:
+                moved[state_id] = replace(after, pending_us=None, applying=None)
         self.states.publish(moved)
         return counts
 

@@ -13,7 +13,7 @@ from featurestore.errors import StoreEmpty, StoreUnavailable
 from featurestore.online.keys import pointer_name
 from featurestore.plan.nodes import Plan, State
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Pointer:
     `content` is that of a static source's rows (R20), empty for one with times.
     `pending_us` is set while rows with later stamps are being applied: until they all are, a lookup may ask for no
     later instant. `keys` and `rows` are counts when it was built. `levels` are those at which any key's tree has nodes:
-    what a read asks for at once.
+    what a read asks for at once. `applying` is set while rows that a lookup may see at once are being applied: the last
+    position that some keys may have already.
     """
 
     generation: str
@@ -38,10 +39,35 @@ class Pointer:
     pending_us: int | None = None
     content: str = ""
     levels: tuple[int, ...] = ()
+    applying: int | None = None
+
+    @property
+    def reached(self) -> int:
+        """The last log position whose row any key may have."""
+        return self.applied if self.applying is None else self.applying
 
     def encode(self) -> bytes:
         """As stored: versioned JSON."""
         return json.dumps({"format": FORMAT, **asdict(self)}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a state had followed its source's log when a lookup read it.
+
+    `applied` is the last log position whose row every key had; `applying` the last one whose row some keys may have had
+    already and the lookup may have seen: the same when no writer was at work.
+    """
+
+    generation: str
+    applied: int
+    applying: int
+
+    def or_later(self, later: Position | None) -> Position:
+        """What is true of two reads of one generation."""
+        if later is None:
+            return self
+        return Position(self.generation, min(self.applied, later.applied), max(self.applying, later.applying))
 
 
 def decode_pointer(data: bytes | None, state: State) -> Pointer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from featurestore.config import Config
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
+from featurestore.log.served import ServedLog
 from featurestore.online.online_store import OnlineStore
 from featurestore.online.server import Server, connect, open_server
 
@@ -20,4 +21,6 @@ def open_online(config: Config, log: EventLog) -> tuple[Server, OnlineStore]:
     config.home.mkdir(parents=True, exist_ok=True)
     server = open_server(config.home, config.redis_url)
     client, writer = connect(server.url), connect(server.url, timeout_s=WRITE_TIMEOUT_S)
-    return server, OnlineStore(client, writer, config.project, log, Quarantine(config.home / "quarantine"))
+    kept = config.served
+    served = ServedLog(config.home / "served", kept.share, days=kept.days, most_bytes=kept.bytes)
+    return server, OnlineStore(client, writer, config.project, log, Quarantine(config.home / "quarantine"), served)

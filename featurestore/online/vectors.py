@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from featurestore.online.pointers import Position
 from featurestore.plan.nodes import Plan
 from featurestore.semantics.dtypes import DType, Value, python_value
 from featurestore.semantics.instants import datetime_of
@@ -22,7 +23,8 @@ class Vectors:
     """One vector for each question, in order.
 
     Shape: `values[i][j]` and `statuses[i][j]` belong to question i and `names[j]`; values are canonical, statuses 0
-    ok, 1 null, 2 not_found, 3 overflow. Every value is as of `as_of_us`.
+    ok, 1 null, 2 not_found, 3 overflow. Every value is as of `as_of_us`. `positions` are those of the plan's
+    states, in order.
     """
 
     feature_set: str
@@ -32,9 +34,19 @@ class Vectors:
     dtypes: tuple[DType, ...]
     values: tuple[tuple[Value, ...], ...]
     statuses: tuple[tuple[int, ...], ...]
+    positions: tuple[Position, ...]
+    request_id: str
 
     @classmethod
-    def of(cls, plan: Plan, known: Sequence[dict[Any, Any]], as_of_us: int, version: str) -> Vectors:
+    def of(
+        cls,
+        plan: Plan,
+        known: Sequence[dict[Any, Any]],
+        as_of_us: int,
+        version: str,
+        positions: tuple[Position, ...],
+        request_id: str,
+    ) -> Vectors:
         """The vectors of a plan from what is known for each question."""
         cells = [[each[output.view, output.feature] for output in plan.outputs] for each in known]
         return cls(
@@ -45,6 +57,8 @@ class Vectors:
             tuple(output.dtype for output in plan.outputs),
             tuple(tuple(value for value, _ in row) for row in cells),
             tuple(tuple(status for _, status in row) for row in cells),
+            positions,
+            request_id,
         )
 
     @property

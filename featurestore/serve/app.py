@@ -19,7 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from featurestore.errors import FeatureStoreError, RowFunctionFailed, StoreUnavailable
+from featurestore.errors import FeatureStoreError, InputError, RowFunctionFailed, StoreUnavailable
+from featurestore.online.request_id import checked_request_id, new_request_id
 from featurestore.serve.describe import describe
 from featurestore.serve.metrics import MEDIA_TYPE, Metrics
 from featurestore.serve.problems import RequestRefused, internal_problem, is_ours, problem_of
@@ -33,6 +34,7 @@ _QUEUE_WAIT_S = 5.0
 _BODY_WAIT_S = 30.0
 _DRAIN_WAIT_S = 2.0
 _RECOVER_EVERY_S = 1.0
+_REQUEST_ID = b"x-request-id"
 _logger = logging.getLogger(__name__)
 
 
@@ -88,7 +90,7 @@ def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes
     async def lookup(feature_set: str, request: Request) -> Response:
         plan = service.plan(feature_set)
         data = await _read_body(request, max_body_bytes)
-        return _json(await lookups.run(partial(service.lookup, plan, data, metrics)))
+        return _json(await lookups.run(partial(service.lookup, plan, data, metrics, request.state.request_id)))
 
     @app.post("/v1/events/{source}", include_in_schema=False)
     async def events(source: str, request: Request) -> Response:
@@ -106,6 +108,7 @@ def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes
 
     @app.get("/metrics", tags=["health"], summary="Counts and latencies, as Prometheus reads them")
     async def scrape() -> Response:
+        service.count_served(metrics)
         return Response(await run_sync(metrics.text), headers={"Content-Type": MEDIA_TYPE})
 
 
@@ -185,7 +188,7 @@ class _Places:
 
 
 class _Observed:
-    """Measures every request, and answers for errors that nobody expected."""
+    """Names and measures every request, and answers for errors that nobody expected."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -196,14 +199,22 @@ class _Observed:
             return
         started, status = time.perf_counter(), 0
 
+        request_id, refused = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (_REQUEST_ID, request_id.encode())]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            if refused is not None:
+                self._metrics.error(refused.name)
+                await problem_of(refused)(scope, receive, noting)
+            else:
+                await self._app(scope, receive, noting)
         except ClientDisconnect:
             status = 499  # nobody is there to be answered
         except Exception as error:
@@ -219,9 +230,22 @@ class _Observed:
             self._metrics.request(route, method, status, time.perf_counter() - started)
 
 
+def _request_id(scope: Scope) -> tuple[str, RequestRefused | None]:
+    """A request's name: the one it brings, or a new one; and what is wrong with the one it brings."""
+    given = b", ".join(value for name, value in scope["headers"] if name == _REQUEST_ID)
+    try:
+        return checked_request_id(given.decode("latin-1")) if given else new_request_id(), None
+    except InputError as error:
+        where = "the header `X-Request-ID`"
+        return new_request_id(), RequestRefused(
+            400, "BadRequestId", error.what, where=where, has=error.has, fix=error.fix
+        )
+
+
 async def _keep_recovering(service: Service, metrics: Metrics) -> None:
     while True:
         await asyncio.sleep(_RECOVER_EVERY_S)
+        service.count_served(metrics)  # another worker may be asked for the counts of all
         await run_sync(service.recover, metrics)
 
 

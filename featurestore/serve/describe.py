@@ -36,8 +36,15 @@ _AS_OF: Schema = {
     "format": "date-time",
     "description": "ISO 8601 with a zone: the instant that all values are as of; now when it is left out",
 }
+_REQUEST_ID: Schema = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "description": "the request's name, which the reply and the serving log repeat; left out, one is made",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+}
 _LOOKUP_PROBLEMS = {
-    400: "The body is not JSON with one meaning.",
+    400: "The body is not JSON with one meaning, or the request's name is none.",
     409: "The state can no longer answer as of that instant.",
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
@@ -90,6 +97,7 @@ def _lookup(feature_set: FeatureSet, plan: Plan) -> Schema:
         "summary": f"The vectors of {plan.name}",
         "description": "\n".join(filter(None, [feature_set.doc, f"Version {plan.version}{content}.\n", *lines])),
         "operationId": f"lookup_{plan.name}",
+        "parameters": [_REQUEST_ID],
         "requestBody": _body(
             {
                 "type": "object",

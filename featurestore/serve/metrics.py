@@ -7,6 +7,7 @@ for all.
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter as Tally
 from collections.abc import Mapping
 from itertools import chain
@@ -75,6 +76,17 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self._served_records = Counter(
+            "featurestore_served_log_records",
+            "Lookups by what became of their record in the serving log.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._served_bytes = Counter(
+            "featurestore_served_log_bytes", "Bytes of the serving log that were written.", registry=self.registry
+        )
+        self._served_before: dict[str, int] = {}
+        self._served_changes = threading.Lock()
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request that was answered."""
@@ -108,6 +120,14 @@ class Metrics:
     def recovery_failed(self) -> None:
         """A look for such rows that failed."""
         self._recoveries.labels("failed").inc()
+
+    def served(self, counts: Mapping[str, int]) -> None:
+        """What became of the serving log's records so far, and the bytes written."""
+        with self._served_changes:
+            for name, count in counts.items():
+                counter = self._served_bytes if name == "bytes" else self._served_records.labels(name)
+                counter.inc(count - self._served_before.get(name, 0))
+            self._served_before = dict(counts)
 
     def text(self) -> bytes:
         """All counts as Prometheus reads them."""

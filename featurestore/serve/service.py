@@ -82,11 +82,11 @@ class Service:
         """The scan of a source. Raises: UnknownFeature."""
         return self.scans[self.definitions.source(name).__name__]
 
-    def lookup(self, plan: Plan, data: bytes, metrics: Metrics) -> bytes:
+    def lookup(self, plan: Plan, data: bytes, metrics: Metrics, request_id: str) -> bytes:
         """Body to reply of a lookup."""
         body = parse_body(LookupBody, data)
         as_of_us = None if body.as_of is None else instant_us(body.as_of)
-        vectors = self.online.lookup(plan, questions_of(body.inputs), as_of_us)
+        vectors = self.online.lookup(plan, questions_of(body.inputs), as_of_us, request_id)
         metrics.lookup(vectors)
         return lookup_json(vectors)
 
@@ -124,6 +124,11 @@ class Service:
             if self._trouble != type(error).__name__:
                 self._trouble = type(error).__name__
                 _logger.warning("recovery failed: %s: %s", self._trouble, error, exc_info=None if known else error)
+
+    def count_served(self, metrics: Metrics) -> None:
+        """Bring what became of the serving log's records into the counts."""
+        if self._server is not None and self.online.served is not None:
+            metrics.served(self.online.served.counts())
 
     def _checked(self) -> dict[str, Pointer]:
         for _ in range(_READY_TRIES):
