@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from featurestore.errors import DefinitionError, StoreEmpty
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Kept, Quarantine
 from featurestore.offline.dataset import Dataset, build_dataset
+from featurestore.offline.manifest import Manifest, keep, seen_files, unchanged
 from featurestore.offline.materialize import state_rows
 from featurestore.offline.quarantined import Unusable, unusable_rows
 from featurestore.offline.scan import History
@@ -38,7 +40,11 @@ from featurestore.semantics.instants import instant_us
 
 if TYPE_CHECKING:
     from featurestore.check.report import ParityReport
+    from featurestore.skew.report import SkewReport
 
+GENERATIONS = "generations"
+"""The folder below the state folder that says what each generation was built from."""
+DAY_US = 86_400_000_000
 Progress = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
 
@@ -203,6 +209,77 @@ class FeatureStore:
             self.plan(feature_set), self.history, self.online.writer, cells=cells, seed=seed, progress=progress
         )
 
+    def skew(
+        self,
+        feature_set: FeatureSet | str,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        spine: object = None,
+        as_of: str = "as_of",
+        progress: Progress | None = None,
+    ) -> SkewReport:
+        """What was served in a period, by the serving log, beside what training says of the same questions: each
+        difference with its cause. Without `since`, the last day.
+
+        With a `spine`, training takes its inputs from there, where a row has the request's `request_id`, or its key
+        and instant.
+        Raises: InputError  when nothing was served in the period.
+        """
+        from featurestore.skew.compare import skew
+        from featurestore.skew.served import served_by_us
+        from featurestore.skew.spine_inputs import SpineInputs
+
+        if "online" in self.__dict__ and self.online.served is not None:
+            self.online.served.flush()
+        plan = self.plan(feature_set)
+        end_us = time.time_ns() // 1000 + 1 if until is None else instant_us(until)
+        begin_us = end_us - DAY_US if since is None else instant_us(since)
+        served, notes = served_by_us(self.config.home / "served", plan, self._plannable(), begin_us, end_us)
+        return skew(
+            plan,
+            self.history,
+            served,
+            version=plan.version,
+            begin_us=begin_us,
+            end_us=end_us,
+            manifests=self.config.home / GENERATIONS,
+            spine=None if spine is None else SpineInputs(plan, spine, as_of, self.config.root),
+            notes=notes,
+            progress=progress,
+        )
+
+    def skew_against(
+        self,
+        feature_set: FeatureSet | str,
+        path: str | Path,
+        *,
+        as_of: str = "as_of",
+        names: Mapping[str, str] | None = None,
+        zone: str | None = None,
+        progress: Progress | None = None,
+    ) -> SkewReport:
+        """Another system's vectors, a Parquet file of keys, instants and values, beside what our definitions say of
+        the same questions. `names` gives our feature's name for a column that is called otherwise."""
+        from featurestore.skew.against import served_elsewhere
+        from featurestore.skew.compare import skew
+
+        plan = self.plan(feature_set)
+        file = self.config.root / path
+        served, notes = served_elsewhere(plan, file, as_of, names=names, zone=zone)
+        instants = [each for table in served.tables for each in table.column("as_of_us").to_pylist()]
+        return skew(
+            plan,
+            self.history,
+            [served],
+            version=plan.version,
+            begin_us=min(instants, default=0),
+            end_us=max(instants, default=0) + 1,
+            against=str(path),
+            notes=notes,
+            progress=progress,
+        )
+
     def close(self) -> None:
         """Let go of the server, the log and their files."""
         if "online" in self.__dict__:
@@ -243,11 +320,15 @@ class FeatureStore:
         cut = self.log.head(source)
         stamp_us = self.log.last_known_at_us(source) or 0
         history = replace(self.history, upto={source: cut})
+        seen = seen_files(state.scan, history)
         self.online.states.drop_others(state, self._serving(state))
         with state_rows(state, history, self.online.clock_us(), longest_us) as rows:
             pointer = Pointer("", cut, stamp_us, self.log.identity, longest_us, 0, 0, content=rows.content)
             pointer = self.online.states.build(state, rows.batches, pointer)
             account = rows.account
+        if unchanged(seen):
+            built_us = self.online.clock_us()
+            keep(self.config.home / GENERATIONS, Manifest(pointer.generation, state.id, source, seen, cut, built_us))
         known = report.set_aside.get(source, account)
         report.set_aside[source] = replace(account, states=known.states | account.states)
         report.states[state.id] = replace(account.states[state.id])

@@ -21,7 +21,15 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.log.served_columns import Answer, Record, Shape, batch_of, slices_of
-from featurestore.log.served_files import DAY_US, Retention, ServedVersion, served_rows, served_sets, write_file
+from featurestore.log.served_files import (
+    DAY_US,
+    Retention,
+    ServedVersion,
+    keep_plan,
+    served_rows,
+    served_sets,
+    write_file,
+)
 from featurestore.plan.nodes import Plan
 
 __all__ = ["OUTCOMES", "ServedLog", "ServedVersion", "is_sampled", "served_rows", "served_sets"]
@@ -237,6 +245,7 @@ class ServedLog:
             self._number += 1
             try:
                 table = pa.Table.from_batches(file.batches, file.shape.schema(file.version))
+                keep_plan(self.folder, file.version, file.shape.plan)
                 written = write_file(self.folder, table, file.first_us, self._number)
             except Exception as error:
                 self._fail(error, file.records)

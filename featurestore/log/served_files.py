@@ -1,16 +1,17 @@
 """The files of the serving log: written whole, removed oldest first, found by feature set and period.
 
     <folder>/<feature_set>/<version>/<UTC date>/<UTC time>-<pid>-<n>.parquet
+    <folder>/<feature_set>/<version>/plan.json
 
 All rows of a file are of its date, by `served_us`; the time is that of its first row. A file is written under another
-name and renamed, so that a reader meets whole files only.
+name and renamed, so that a reader meets whole files only. The plan is the one that answered.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,13 +21,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from featurestore.plan.nodes import Plan
+from featurestore.plan.stored import decode_plan, encode_plan
+
 DAY_US = 86_400_000_000
 SUFFIX = ".parquet"
+PLAN = "plan.json"
 SWEEP_S = 600.0
 """How often old files are looked for, if not for want of room before."""
 _LEFT_S = 3_600.0
 """After which a file that was begun and not finished has nobody who finishes it."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def keep_plan(folder: Path, version: str, plan: Plan) -> None:
+    """Keep the plan of a version, once. Raises: OSError."""
+    path = folder / plan.name / version / PLAN
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{PLAN}.{os.getpid()}.partial")
+        partial.write_text(encode_plan(plan), encoding="utf-8")
+        os.replace(partial, path)
 
 
 def write_file(folder: Path, table: pa.Table, first_us: int, number: int) -> int:
@@ -124,6 +139,7 @@ class ServedVersion:
 
     feature_set: str
     version: str
+    folder: Path
     files: tuple[Path, ...]
     begin_us: int
     end_us: int
@@ -136,6 +152,14 @@ class ServedVersion:
                 rows = pq.ParquetFile(path).read().filter((at_us >= self.begin_us) & (at_us < self.end_us))
                 if rows.num_rows:
                     yield rows
+
+    def plan(self, known: Iterable[Plan]) -> Plan | None:
+        """The plan that answered, with what it refers to taken from plans that are known; None when it is not there or
+        cannot be had any more."""
+        try:
+            return decode_plan((self.folder / PLAN).read_text(encoding="utf-8"), known)
+        except OSError:
+            return None
 
     def table(self) -> pa.Table:
         """All rows. The schema's metadata has `feature_set`, `version` and `plan_version`."""
@@ -160,7 +184,7 @@ def served_rows(folder: Path, feature_set: str, begin_us: int = 0, end_us: int =
         days = [Path(day) for day in _inner(version) if first <= Path(day).name <= last]
         files = tuple(path for day in days for path in sorted(day.glob(f"*{SUFFIX}")))
         if files:
-            found.append(ServedVersion(feature_set, Path(version).name, files, begin_us, end_us))
+            found.append(ServedVersion(feature_set, Path(version).name, Path(version), files, begin_us, end_us))
     return found
 
 

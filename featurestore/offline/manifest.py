@@ -62,6 +62,17 @@ def seen_files(scan: Scan, history: History) -> tuple[FileSeen, ...]:
     return tuple(found)
 
 
+def unchanged(files: tuple[FileSeen, ...]) -> bool:
+    """Whether files still have the size and date that they were seen with."""
+    try:
+        found = [Path(each.path).stat() for each in files if each.path]
+    except OSError:
+        return False
+    return [(each.size, each.written_us) for each in files if each.path] == [
+        (about.st_size, about.st_mtime_ns // 1000) for about in found
+    ]
+
+
 def keep(folder: Path, manifest: Manifest) -> None:
     """Write a manifest, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)

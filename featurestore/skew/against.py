@@ -64,7 +64,7 @@ def served_elsewhere(
     if lacking:
         notes.append(f"the file has no column for {lacking} of {len(plan.outputs)} features")
     kept = replace(plan, outputs=tuple(outputs.values()))
-    return Served("another system", kept, rows.append_column("served_us", rows.column("as_of_us"))), notes
+    return Served("another system", kept, [rows.append_column("served_us", rows.column("as_of_us"))]), notes
 
 
 def _described(connection: duckdb.DuckDBPyConnection, relation: str, path: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from featurestore.skew.causes import CAUSES
 from featurestore.skew.examine import BIT, Examined, causes_of, examine
 from featurestore.skew.held import Held, what_was_held
 from featurestore.skew.report import Bucket, Example, FeatureSkew, Size, SkewReport
+from featurestore.skew.spine_inputs import SpineInputs
 from featurestore.skew.timeline import example_of
 
 QUESTIONS_AT_ONCE = 100_000
@@ -37,15 +39,13 @@ Progress = Callable[[str, int, int], None]
 class Served:
     """Vectors that one version of a feature set gave, by our log or by another system.
 
-    Shape: `rows` has `request_id`, `as_of_us`, `served_us`, `i_<input>` and `v.<feature>`, in canonical values. Our
-    log's have `s.<feature>` too, and for each state of the plan `g.<state>`, `a.<state>` and `u.<state>`. `training`
-    has `i_<input>` as a training set has them for the same rows, if it is known.
+    Shape: each of `tables` has `request_id`, `as_of_us`, `served_us`, `i_<input>` and `v.<feature>`, in canonical
+    values. Our log's have `s.<feature>` too, and for each state of the plan `g.<state>`, `a.<state>` and `u.<state>`.
     """
 
     version: str
     plan: Plan
-    rows: pa.Table
-    training: pa.Table | None = None
+    tables: Iterable[pa.Table]
 
 
 @dataclass(slots=True)
@@ -67,8 +67,10 @@ class _Tally:
 class Skew:
     """The comparison of one feature set, fed with what was served, part by part."""
 
-    def __init__(self, plan: Plan, history: History, manifests: Path | None, version: str) -> None:
-        self.plan, self.history, self.manifests, self.version = plan, history, manifests, version
+    def __init__(
+        self, plan: Plan, history: History, manifests: Path | None, version: str, spine: SpineInputs | None
+    ) -> None:
+        self.plan, self.history, self.manifests, self.version, self.spine = plan, history, manifests, version, spine
         self.tallies: dict[str, _Tally] = {}
         self.examples: dict[tuple[str, int], list[Example]] = {}
         self.evidence: dict[str, list[str]] = {}
@@ -80,17 +82,19 @@ class Skew:
 
     def add(self, served: Served) -> None:
         """Compare one part, portion by portion."""
+        portions = _portions(served.tables)
+        first = next(portions, None)
+        if first is None:
+            return
         if served.version not in self.versions:
             self.versions.append(served.version)
-        questions = _numbered(served.rows)
-        with _both(self.plan, served.plan, self.history, questions) as (now, then):
-            for start in range(0, questions.num_rows, QUESTIONS_AT_ONCE):
-                portion = _numbered(served.rows.slice(start, QUESTIONS_AT_ONCE))
-                training = None if served.training is None else served.training.slice(start, QUESTIONS_AT_ONCE)
+        with _both(self.plan, served.plan, self.history, first) as (now, then):
+            for portion in chain([first], portions):
                 for replay in {id(now): now, id(then): then}.values():
                     replay.add("questions", portion)
                 held = None if self.manifests is None else self._held(then, portion)
-                self._take(examine(now, then, held, training), now, then, held, portion)
+                training = None if self.spine is None else self.spine.inputs_of(portion)
+                self._take(examine(now, then, held, training), then, held, portion)
 
     def report(
         self, begin_us: int, end_us: int, against: str | None, notes: Sequence[str], seconds: float
@@ -122,9 +126,7 @@ class Skew:
         }
         return what_was_held(then, self.history, generations, self.manifests)
 
-    def _take(
-        self, found: Examined, now: Replay, then: Replay, held: dict[str, Held] | None, portion: pa.Table
-    ) -> None:
+    def _take(self, found: Examined, then: Replay, held: dict[str, Held] | None, portion: pa.Table) -> None:
         moments = portion.column("served_us").to_numpy()
         self.questions += portion.num_rows
         self.computed += int(found.proven.sum()) if held is not None else 0
@@ -139,7 +141,7 @@ class Skew:
             combined[:, 0] += found.compared[:, place]
             for at, bit in enumerate(BIT.values(), start=1):
                 combined[:, at] += (found.labels[:, place] & bit) > 0
-            self._exemplify(found, place, output, now, then, held, portion)
+            self._exemplify(found, place, output, then, held, portion)
         self.labels.append(combined)
         self.compared.append((found.compared & ~found.same).sum(axis=1))
 
@@ -184,7 +186,6 @@ class Skew:
         found: Examined,
         place: int,
         output: Output,
-        now: Replay,
         then: Replay,
         held: dict[str, Held] | None,
         portion: pa.Table,
@@ -193,7 +194,7 @@ class Skew:
             kept = self.examples.setdefault((output.name, int(label)), [])
             if label:
                 for row in np.flatnonzero(found.labels[:, place] == label)[: EXAMPLES - len(kept)]:
-                    kept.append(example_of(found, int(row), output, int(label), now, then, held, portion))
+                    kept.append(example_of(found, int(row), output, int(label), then, held, portion))
 
     def _buckets(self, begin_us: int, end_us: int) -> Iterator[Bucket]:
         if not self.moments or end_us <= begin_us:
@@ -238,6 +239,7 @@ def skew(
     begin_us: int,
     end_us: int,
     manifests: Path | None = None,
+    spine: SpineInputs | None = None,
     against: str | None = None,
     notes: Sequence[str] = (),
     progress: Progress | None = None,
@@ -248,7 +250,7 @@ def skew(
     Raises: InputError  when nothing was served in the period.
     """
     started = time.perf_counter()
-    compared = Skew(plan, history, manifests, version)
+    compared = Skew(plan, history, manifests, version, spine)
     for done, part in enumerate(served):
         if progress:
             progress(f"version {part.version}", done, done + 1)
@@ -259,6 +261,19 @@ def skew(
             fix="widen the period with --since and --until, or look whether the serving log is on: `[served] share`",
         )
     return compared.report(begin_us, end_us, against, notes, time.perf_counter() - started)
+
+
+def _portions(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of all tables, so many at once, numbered from 0."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        while sum(each.num_rows for each in waiting) >= QUESTIONS_AT_ONCE:
+            rows = pa.concat_tables(waiting, promote_options="default")
+            yield _numbered(rows.slice(0, QUESTIONS_AT_ONCE))
+            waiting = [rows.slice(QUESTIONS_AT_ONCE)]
+    if any(each.num_rows for each in waiting):
+        yield _numbered(pa.concat_tables(waiting, promote_options="default"))
 
 
 def _numbered(rows: pa.Table) -> pa.Table:

@@ -249,7 +249,7 @@ class _Examination:
         for order, (twist, narrowing, answers) in enumerate(self._asked(sample, tried)):
             given = self._given(narrowing, answers)
             gives = given & wanted
-            if gives.any() and self._telling(gives, sample):
+            if gives.any() and (self._whole(twist, gives, wanted) or self._telling(gives, sample)):
                 touched = gives.any(axis=0)
                 found = (int(gives.sum()), int((given & agreeing)[:, touched].sum()), -order)
                 if found > score:
@@ -277,6 +277,14 @@ class _Examination:
             if output.dtype.kind == "float64":
                 found[:, [place]] = same_cells(self.then, [output], answers.select(_columns(output)), narrowing.sql)
         return found
+
+    def _whole(self, twist: Twist | None, gives: Mask, wanted: Mask) -> bool:
+        """Whether a view's vectors are given whole: a key that was not found gives the same few values every time."""
+        if twist is None or not twist.view:
+            return False
+        mine = [place for place, output in enumerate(self.outputs) if output.view == twist.view]
+        rows = gives[:, mine].any(axis=1)
+        return bool((gives[rows][:, mine] == wanted[rows][:, mine]).all())
 
     def _telling(self, gives: Mask, sample: Sequence[int]) -> bool:
         """Whether what a hypothesis gives could not be chance alone: several different values, or all there are."""

@@ -27,7 +27,6 @@ def example_of(
     row: int,
     output: Output,
     label: int,
-    now: Replay,
     then: Replay,
     held: dict[str, Held] | None,
     portion: pa.Table,
