@@ -267,14 +267,11 @@ class FeatureStore:
         plan = self.plan(feature_set)
         file = self.config.root / path
         served, notes = served_elsewhere(plan, file, as_of, names=names, zone=zone)
-        instants = [each for table in served.tables for each in table.column("as_of_us").to_pylist()]
         return skew(
             plan,
             self.history,
             [served],
             version=plan.version,
-            begin_us=min(instants, default=0),
-            end_us=max(instants, default=0) + 1,
             against=str(path),
             notes=notes,
             progress=progress,

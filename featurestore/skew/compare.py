@@ -236,15 +236,15 @@ def skew(
     served: Iterable[Served],
     *,
     version: str,
-    begin_us: int,
-    end_us: int,
+    begin_us: int | None = None,
+    end_us: int | None = None,
     manifests: Path | None = None,
     spine: SpineInputs | None = None,
     against: str | None = None,
     notes: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> SkewReport:
-    """Compare what was served with training, by the plan of today.
+    """Compare what was served with training, by the plan of today. Without a period it is that of the vectors.
 
     `manifests` is where those of our states are kept; without it the vectors are another system's.
     Raises: InputError  when nothing was served in the period.
@@ -256,10 +256,15 @@ def skew(
             progress(f"version {part.version}", done, done + 1)
         compared.add(part)
     if not compared.questions:
+        period = f"between {instant_text(begin_us)} and {instant_text(end_us)}" if begin_us and end_us else ""
         raise InputError(
-            f"nothing of `{plan.name}` was served between {instant_text(begin_us)} and {instant_text(end_us)}",
+            f"nothing of `{plan.name}` was served {period}".rstrip(),
+            where=against,
             fix="widen the period with --since and --until, or look whether the serving log is on: `[served] share`",
         )
+    moments = np.concatenate(compared.moments)
+    begin_us = int(moments.min()) if begin_us is None else begin_us
+    end_us = int(moments.max()) + 1 if end_us is None else end_us
     return compared.report(begin_us, end_us, against, notes, time.perf_counter() - started)
 
 

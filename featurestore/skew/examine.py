@@ -19,12 +19,13 @@ import pyarrow as pa
 from featurestore.expr.nodes import FeatureRef, walk
 from featurestore.offline.replay import Replay
 from featurestore.plan.nodes import Output, Plan
+from featurestore.plan.pruned import pruned
 from featurestore.semantics.statuses import NOT_FOUND
 from featurestore.skew import causes
 from featurestore.skew.causes import CAUSES, DEFINITION, INPUT
 from featurestore.skew.cells import Mask, same_cells
 from featurestore.skew.held import CLASSES, Held, unheld_sql
-from featurestore.skew.hypotheses import AS_IT_IS, NARROWINGS, Narrowing, Twist, twists
+from featurestore.skew.hypotheses import AS_IT_IS, NARROWINGS, Narrowing, Twist, chosen_questions, twists
 
 BIT = {name: 1 << place for place, name in enumerate(CAUSES)}
 Labels = npt.NDArray[np.int64]
@@ -191,8 +192,7 @@ class _Examination:
             conditions |= dict.fromkeys(now - conditions.keys(), "TRUE")
             answers = replay.seeing(chosen, conditions)
         else:
-            listed = ", ".join(map(str, chosen)) or "NULL"
-            answers = replay.answers(f"SELECT * FROM questions WHERE spine_row IN ({listed})")
+            answers = replay.answers(chosen_questions(chosen))
         replay.add("questions", self.logged)
         return answers
 
@@ -245,37 +245,43 @@ class _Examination:
         """The hypothesis that gives the most cells of a sample, and how many."""
         sample = _sample(rows, SAMPLE)
         wanted, agreeing = left[sample], same[sample]
+        places = [int(place) for place in np.flatnonzero(wanted.any(axis=0))]
         best, score = None, (0, 0, 0)
-        for order, (twist, narrowing, answers) in enumerate(self._asked(sample, tried)):
-            given = self._given(narrowing, answers)
+        for order, (twist, narrowing, answers) in enumerate(self._asked(sample, places, tried)):
+            given = self._given(narrowing, answers, places)
             gives = given & wanted
             if gives.any() and (self._whole(twist, gives, wanted) or self._telling(gives, sample)):
                 touched = gives.any(axis=0)
                 found = (int(gives.sum()), int((given & agreeing)[:, touched].sum()), -order)
                 if found > score:
                     best, score = (found[0], twist, narrowing), found
+                if found[:2] == (wanted.sum(), agreeing[:, touched].sum()):
+                    break  # nothing can give more
         return best
 
     def _asked(
-        self, sample: Sequence[int], tried: Sequence[Twist]
+        self, sample: Sequence[int], places: Sequence[int], tried: Sequence[Twist]
     ) -> Iterator[tuple[Twist | None, Narrowing, pa.Table]]:
-        """Each hypothesis with its answers: a narrower type alone, each twist, and both together."""
-        listed = ", ".join(map(str, sample))
-        plain = self.then.answers(f"SELECT * FROM questions WHERE spine_row IN ({listed})")
+        """Each hypothesis with its answers for some features: a narrower type alone, each twist, and both together."""
+        plan = self._plan_of(places)
+        plain = self.then.answers(chosen_questions(sample), plan=plan)
         for narrowing in NARROWINGS:
             yield None, narrowing, plain
         for twist in tried:
-            answers = twist.ask(self.then, sample)
+            answers = twist.ask(self.then, plan, sample)
             yield twist, AS_IT_IS, answers
             yield twist, NARROWINGS[0], answers
 
-    def _given(self, narrowing: Narrowing, answers: pa.Table) -> Mask:
-        if narrowing is AS_IT_IS:
-            return same_cells(self.then, self.outputs, answers)
+    def _plan_of(self, places: Sequence[int]) -> Plan:
+        return pruned(self.then.plan, {self.outputs[place].name for place in places})
+
+    def _given(self, narrowing: Narrowing, answers: pa.Table, places: Sequence[int]) -> Mask:
+        """Where answers for some features are what was served."""
+        if narrowing is not AS_IT_IS:
+            places = [place for place in places if self.outputs[place].dtype.kind == "float64"]
         found = np.zeros((answers.num_rows, len(self.outputs)), dtype=bool)
-        for place, output in enumerate(self.outputs):
-            if output.dtype.kind == "float64":
-                found[:, [place]] = same_cells(self.then, [output], answers.select(_columns(output)), narrowing.sql)
+        outputs = [self.outputs[place] for place in places]
+        found[:, list(places)] = same_cells(self.then, outputs, answers, narrowing.sql)
         return found
 
     def _whole(self, twist: Twist | None, gives: Mask, wanted: Mask) -> bool:
@@ -298,11 +304,12 @@ class _Examination:
     def _apply(
         self, twist: Twist | None, narrowing: Narrowing, left: Mask, labels: Labels, rows: Sequence[int]
     ) -> None:
-        listed = ", ".join(map(str, rows))
-        plain = f"SELECT * FROM questions WHERE spine_row IN ({listed})"
-        answers = self.then.answers(plain) if twist is None else twist.ask(self.then, rows)
+        places = [int(place) for place in np.flatnonzero(left.any(axis=0))]
+        plan = self._plan_of(places)
+        plain = chosen_questions(rows)
+        answers = self.then.answers(plain, plan=plan) if twist is None else twist.ask(self.then, plan, rows)
         cells = np.zeros_like(left)
-        cells[rows] = self._given(narrowing, answers)
+        cells[rows] = self._given(narrowing, answers, places)
         parts = [part for part in (twist, narrowing) if part is not None and part.cause]
         for part in parts:
             self._note(part.cause, [part.evidence])
