@@ -38,9 +38,9 @@ def served_elsewhere(
             define_zone(connection, zone)
         relation = f"read_parquet([{literal(str(path.resolve()))}])"
         types = _described(connection, relation, path)
-        outputs = _outputs(plan, types, names or {}, path)
         notes: list[str] = []
         _check_columns(plan, types, as_of, path)
+        outputs = _outputs(plan, types, names or {}, path)
         columns = [f"{_read(as_of, types[as_of], TIMESTAMP, zone, path)} AS as_of_us"]
         columns += [
             f"{_read(each.name, types[each.name], each.dtype, zone, path, notes)} AS {quoted(f'i_{each.name}')}"

@@ -332,15 +332,19 @@ class _Examination:
 
     def _name_unknown(self, labels: Labels, training: pa.Table) -> None:
         """A key that had no row when the answer was given is told as that: late rows are why, and say less."""
-        late = {BIT[kind] for kind in CLASSES}
+        views = {view.name: view.state for view in self.then.plan.views}
+        unknown: dict[str, npt.NDArray[np.bool_]] = {}
+        for output in self.outputs:
+            state, served = views[output.view], f"s.{output.name}"
+            trained = f"{output.name}__status"
+            if state and served in self.logged.column_names and trained in training.column_names:
+                came = self.logged.column(served).to_numpy() == NOT_FOUND
+                came &= training.column(trained).to_numpy() != NOT_FOUND
+                unknown[state.id] = unknown.get(state.id, np.zeros(self.count, dtype=bool)) | came
         for place, output in enumerate(self.outputs):
-            name = f"s.{output.name}"
-            if name not in self.logged.column_names or f"{output.name}__status" not in training.column_names:
-                continue
-            served = self.logged.column(name).to_numpy()
-            trained = training.column(f"{output.name}__status").to_numpy()
-            rows = np.isin(labels[:, place], list(late)) & (served == NOT_FOUND) & (trained != NOT_FOUND)
-            labels[rows, place] = BIT[causes.UNKNOWN]
+            for state_id in _states(self.then.plan, output) & unknown.keys():
+                rows = np.isin(labels[:, place], [BIT[kind] for kind in CLASSES]) & unknown[state_id]
+                labels[rows, place] = BIT[causes.UNKNOWN]
 
     def _note(self, cause: str, texts: Sequence[str]) -> None:
         known = self.evidence.setdefault(cause, [])
