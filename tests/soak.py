@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from featurestore import FeatureStore
 
-DEFINITIONS = '''"""A market: purchases that are known late by their own account, and clicks that are stamped when they come."""
+DEFINITIONS = '''"""A market: purchases that say when they were known, and clicks that are stamped when they come."""
 
 from featurestore import Column, Entity, EventTime, FeatureSet, FeatureView, KnownTime, Order, Parquet, Request, RowId
 from featurestore import Source, Window, feature, rows

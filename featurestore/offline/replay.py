@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from featurestore.offline.columns import held
 from featurestore.offline.connection import connect, define_kernels, define_zone, quoted
+from featurestore.offline.content import content_of
 from featurestore.offline.python_functions import calling, row_functions
 from featurestore.offline.scan import History, placed_sql
 from featurestore.offline.select import select_sql
@@ -58,6 +59,15 @@ class Replay:
         self.connection.register("given", table)
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * FROM given")
         self.connection.unregister("given")
+
+    def version(self) -> str:
+        """The version of the answers: the plan's, with the content of its static tables (R20)."""
+        contents = [
+            (state.scan.source, content_of(self.connection, state.scan, quoted(placed(state.scan.source))))
+            for state in self.plan.states
+            if state.scan.event_at is None
+        ]
+        return self.plan.version_with(contents)
 
     def columns(self, table: str) -> list[str]:
         """The names of a table's columns."""

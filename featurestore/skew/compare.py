@@ -67,10 +67,9 @@ class _Tally:
 class Skew:
     """The comparison of one feature set, fed with what was served, part by part."""
 
-    def __init__(
-        self, plan: Plan, history: History, manifests: Path | None, version: str, spine: SpineInputs | None
-    ) -> None:
-        self.plan, self.history, self.manifests, self.version, self.spine = plan, history, manifests, version, spine
+    def __init__(self, plan: Plan, history: History, manifests: Path | None, spine: SpineInputs | None) -> None:
+        self.plan, self.history, self.manifests, self.spine = plan, history, manifests, spine
+        self.version = plan.version
         self.tallies: dict[str, _Tally] = {}
         self.examples: dict[tuple[str, int], list[Example]] = {}
         self.evidence: dict[str, list[str]] = {}
@@ -89,6 +88,7 @@ class Skew:
         if served.version not in self.versions:
             self.versions.append(served.version)
         with _both(self.plan, served.plan, self.history, first) as (now, then):
+            self.version = now.version()
             for portion in chain([first], portions):
                 for replay in {id(now): now, id(then): then}.values():
                     replay.add("questions", portion)
@@ -235,7 +235,6 @@ def skew(
     history: History,
     served: Iterable[Served],
     *,
-    version: str,
     begin_us: int | None = None,
     end_us: int | None = None,
     manifests: Path | None = None,
@@ -250,7 +249,7 @@ def skew(
     Raises: InputError  when nothing was served in the period.
     """
     started = time.perf_counter()
-    compared = Skew(plan, history, manifests, version, spine)
+    compared = Skew(plan, history, manifests, spine)
     for done, part in enumerate(served):
         if progress:
             progress(f"version {part.version}", done, done + 1)

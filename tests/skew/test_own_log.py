@@ -35,9 +35,11 @@ def test_where_nothing_went_wrong_nothing_differs(bakery: Bakery) -> None:
         bakery.store.ingest("Order", fresh)
         time.sleep(0.03)
         bakery.serve(2)
+        earlier = datetime.now(UTC) - timedelta(hours=5)
+        bakery.store.lookup("till", [{"guest": guest, "value": 1.0} for guest in range(10)], as_of=earlier)
     report = bakery.skew()
-    assert report.questions == 180
-    assert report.cells == report.computed == 180 * 6
+    assert report.questions == 230
+    assert report.cells == report.computed == 230 * 6
     assert (report.compute_differing, report.differing, report.causes) == (0, 0, {})
 
 
