@@ -58,11 +58,12 @@ def hypergeometric_tail(found: int, marked: int, n: int, m: int) -> float:
 
 
 def bernstein_tail(excess: float, variance: float, reach: float, spread: float) -> float:
-    """A bound on P(a difference of two means exceeds what is expected by `excess`), for values of this variance over
-    both samples, none further than `reach` from another. One outlier in a small sample proves nothing, and
-    here it does not: the bound has the reach in it.
+    """A bound on P(a difference of two means, or of two distribution functions over their range, exceeds what is
+    expected by `excess`), for values of this variance over both samples, none further than `reach` from another. One
+    outlier in a small sample proves nothing, and here it does not: the bound has the reach in it.
 
-    Source: Bernstein's inequality; for samples without replacement Bardenet & Maillard 2015.
+    Source: Bernstein's inequality; without replacement Bardenet & Maillard 2015, whose terms of lower order are left
+            out. The Gaussian part of Wasserstein-1 is Borell's inequality. Both are simulated in the tests.
     """
     if excess <= 0:
         return 1.0

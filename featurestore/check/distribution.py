@@ -184,7 +184,8 @@ def _distances(found: Merge, n: int, m: int, drift: Drift) -> list[Measure]:
     """KS and Wasserstein-1 between the two distribution functions.
 
     Under no change their difference is a Brownian bridge B(F) times sqrt(spread), whose absolute value has the mean
-    sqrt(2/pi F(1-F)) at each point; the integral of that is what Wasserstein-1 is expected to be.
+    sqrt(2/pi F(1-F)) at each point; the integral of that is what Wasserstein-1 is expected to be. The standard
+    deviation of the integral is at most the integral of the standard deviations, sqrt((1 - 2/pi) F(1-F)).
     """
     spread = 1 / n + 1 / m
     root, unit = math.sqrt(spread), math.sqrt(found.variance) or 1.0

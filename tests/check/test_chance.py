@@ -110,3 +110,24 @@ def test_the_bound_on_means_holds(kind: str, n: int, m: int) -> None:
         chances.append(2 * bernstein_tail(apart, float(np.var(values / reach)), 1.0, 1 / n + 1 / m))
     for level in (0.1, 0.01, 0.001):
         assert np.sum(np.array(chances) <= level) <= stats.binom.ppf(0.9999, draws, level)
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize(("n", "m"), [(30, 30), (3_000, 30), (300, 300), (30, 3_000)])
+def test_the_bound_on_wasserstein_holds(kind: str, n: int, m: int) -> None:
+    """So is an area between two distribution functions that is over the expected one."""
+    random = np.random.default_rng(n + 7 * m)
+    draws = 600
+    chances = []
+    for _ in range(draws):
+        values = VALUES[kind](random, n + m)
+        values /= float(np.ptp(values)) or 1.0
+        order = np.argsort(values, kind="stable")
+        steps, below = np.diff(values[order]), np.cumsum(order < n)[:-1]
+        ranks = np.arange(1, n + m)
+        area = (abs(below / n - (ranks - below) / m) * steps).sum()
+        share = ranks / (n + m)
+        expected = math.sqrt(2 / math.pi * (1 / n + 1 / m)) * (np.sqrt(share * (1 - share)) * steps).sum()
+        chances.append(bernstein_tail(area - expected, float(np.var(values)), 1.0, 1 / n + 1 / m))
+    for level in (0.1, 0.01, 0.001):
+        assert np.sum(np.array(chances) <= level) <= stats.binom.ppf(0.9999, draws, level)
