@@ -64,6 +64,20 @@ def test_small_samples_do_not_alarm(n: int, m: int, reports: int) -> None:
     assert alarming <= stats.binom.ppf(0.999, reports, FALSE_ALARMS)
 
 
+def test_all_measures_are_judged_together() -> None:
+    """Each measure with a threshold is adjusted for all of them over all features, and alarms by that rate."""
+    random = np.random.default_rng(10)
+    plan = with_drift(ALL, {output.feature: ANYTHING for output in ALL.outputs})
+    served = changed(drawn(random, 200), "price", lambda x: x + 150_000)
+    report = compare_distributions(plan, drawn(random, 200), served)
+    tested = [each for feature in report.features for each in feature.measures]
+    assert all(each.threshold == 0 for each in tested) and len(tested) > 60
+    rates = stats.false_discovery_control([each.chance for each in tested])
+    assert [each.adjusted for each in tested] == pytest.approx(list(rates))
+    assert [each.alarm for each in tested] == [bool(rate <= FALSE_ALARMS) for rate in rates]
+    assert sum(each.chance <= FALSE_ALARMS for each in tested) > report.alarms > 0
+
+
 def test_no_measure_is_tested_too_gladly() -> None:
     """Each measure's chance is under 5 % in at most about 5 % of draws without a change, for each kind of feature."""
     random = np.random.default_rng(11)
