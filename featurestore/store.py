@@ -40,10 +40,11 @@ from featurestore.semantics.instants import instant_us
 
 if TYPE_CHECKING:
     from featurestore.check.report import ParityReport
+    from featurestore.skew.distribution_report import DistributionReport
     from featurestore.skew.report import SkewReport
 
-GENERATIONS = "generations"
-"""The folder below the state folder that says what each generation was built from."""
+GENERATIONS, SERVED = "generations", "served"
+"""The folders below the state folder that say what each generation was built from, and what was served."""
 DAY_US = 86_400_000_000
 Progress = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
@@ -230,12 +231,9 @@ class FeatureStore:
         from featurestore.skew.served import served_by_us
         from featurestore.skew.spine_inputs import SpineInputs
 
-        if "online" in self.__dict__ and self.online.served is not None:
-            self.online.served.flush()
         plan = self.plan(feature_set)
-        end_us = time.time_ns() // 1000 + 1 if until is None else instant_us(until)
-        begin_us = end_us - DAY_US if since is None else instant_us(since)
-        served, notes = served_by_us(self.config.home / "served", plan, self._plannable(), begin_us, end_us)
+        begin_us, end_us = self._period(since, until)
+        served, notes = served_by_us(self.config.home / SERVED, plan, self._plannable(), begin_us, end_us)
         return skew(
             plan,
             self.history,
@@ -247,6 +245,26 @@ class FeatureStore:
             notes=notes,
             progress=progress,
         )
+
+    def drift(
+        self,
+        feature_set: FeatureSet | str,
+        training: str | Path,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> DistributionReport:
+        """How far what was served in a period is from a training set, by the distributions of its values. Without
+        `since`, the last day. `training` is a Parquet file that `dataset` wrote."""
+        from featurestore.log.served import served_rows
+        from featurestore.skew.drifted import drift
+
+        plan = self.plan(feature_set)
+        begin_us, end_us = self._period(since, until)
+        versions = served_rows(self.config.home / SERVED, plan.name, begin_us, end_us)
+        known = list(self._plannable())
+        tables = (table for each in versions if each.plan(known) == plan for table in each.tables())
+        return drift(plan, self.config.root / training, tables)
 
     def skew_against(
         self,
@@ -292,6 +310,13 @@ class FeatureStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _period(self, since: datetime | str | None, until: datetime | str | None) -> tuple[int, int]:
+        """A period of the serving log, to which this process has written all that it answered."""
+        if "online" in self.__dict__ and self.online.served is not None:
+            self.online.served.flush()
+        end_us = time.time_ns() // 1000 + 1 if until is None else instant_us(until)
+        return end_us - DAY_US if since is None else instant_us(since), end_us
 
     def _plannable(self) -> Iterator[Plan]:
         """The plans of the feature sets of the definitions that are in order."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from featurestore.check.chance import (
+from featurestore.skew.chance import (
     adjusted,
     bernstein_tail,
     chi2_tail,

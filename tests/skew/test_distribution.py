@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial import distance
 
-from featurestore.check.distribution import compare_distributions
-from featurestore.check.distribution_report import HEADS, DistributionReport, FeatureDistribution
 from featurestore.errors import InputError, MissingColumn
 from featurestore.plan.nodes import Plan
+from featurestore.skew.distribution import compare_distributions
+from featurestore.skew.distribution_report import HEADS, DistributionReport, FeatureDistribution
 from featurestore.tables import storage_type
 from tests.check.samples import ALL, sample
 

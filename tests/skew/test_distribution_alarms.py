@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from featurestore import Drift
-from featurestore.check.distribution import FALSE_ALARMS, compare_distributions
 from featurestore.plan.nodes import Plan
+from featurestore.skew.distribution import FALSE_ALARMS, compare_distributions
 from tests.check.samples import ALL, sample
 
 Random = np.random.Generator

@@ -18,7 +18,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from featurestore.check.chance import (
+from featurestore.define.drift import Drift
+from featurestore.errors import InputError, MissingColumn
+from featurestore.offline.connection import connect
+from featurestore.plan.nodes import Plan
+from featurestore.skew.chance import (
     adjusted,
     bernstein_tail,
     chi2_tail,
@@ -27,8 +31,8 @@ from featurestore.check.chance import (
     unseen_expected,
     unseen_tail,
 )
-from featurestore.check.distribution_report import Categories, DistributionReport, FeatureDistribution, Measure
-from featurestore.check.distribution_sql import (
+from featurestore.skew.distribution_report import Categories, DistributionReport, FeatureDistribution, Measure
+from featurestore.skew.distribution_sql import (
     FEW,
     SAMPLES,
     Merge,
@@ -39,10 +43,6 @@ from featurestore.check.distribution_sql import (
     reading_of,
     tally,
 )
-from featurestore.define.drift import Drift
-from featurestore.errors import InputError, MissingColumn
-from featurestore.offline.connection import connect
-from featurestore.plan.nodes import Plan
 from featurestore.tables import storage_type
 
 FALSE_ALARMS = 0.01
