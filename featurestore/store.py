@@ -133,7 +133,8 @@ class FeatureStore:
         """A training set: every row of the spine with the features as of the instant in its column `as_of`.
 
         The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such
-        files. Its columns pass through in order. With `statuses`, a column `<feature>__status` follows each feature.
+        files; relative paths start at the project's folder. Its columns pass through in order. With `statuses`, a
+        column `<feature>__status` follows each feature.
         """
         return build_dataset(self.plan(feature_set), spine, as_of, self.history, statuses=statuses, threads=threads)
 

@@ -107,7 +107,7 @@ def build_dataset(
     connection = connect(folders, threads=threads)
     clock = _Clock()
     try:
-        table = spine_table(spine, history.root, connection)
+        table = spine_table(spine, history.root)
         _check_names(plan, table, statuses)
         for zone in sorted(zones_of(_expressions(plan))):
             define_zone(connection, zone)
