@@ -12,6 +12,7 @@ import duckdb
 from featurestore.define.places import short_path
 from featurestore.offline.connection import connect, quoted
 from featurestore.offline.scan import FILE, RAW, History, reasoned_parts
+from featurestore.plan.log_rows import TYPES
 from featurestore.plan.nodes import Scan
 from featurestore.plan.outcomes import reason_text
 
@@ -49,7 +50,8 @@ def _read(connection: duckdb.DuckDBPyConnection, scan: Scan, unusable: str) -> l
     rows = []
     for place, raw, code in connection.execute(text).fetchall():
         row = json.loads(raw)
-        row.pop(FILE, None)
+        for ours in (FILE, TYPES):
+            row.pop(ours, None)
         file = short_path(place) if Path(place).is_absolute() else place
         rows.append(Unusable(file, reason_text(scan, code), row))
     return rows

@@ -88,12 +88,17 @@ def test_every_make_of_table_gives_the_same_rows(tmp_path: Path) -> None:
         assert scanned(source(data), tmp_path) == expected(), data
 
 
+def push(log: EventLog) -> None:
+    """Append ROWS, known at 7."""
+    scan = plan_scan(source())
+    with log.turn("Thing"):
+        log.append("Thing", encode(check_events(scan, ROWS).rows, scan), 7)
+
+
 def test_pushed_rows_are_the_same_rows(tmp_path: Path) -> None:
     """What goes through the log comes out of a scan as it went in."""
     log = EventLog(tmp_path / "log")
-    checked = check_events(plan_scan(source()), ROWS)
-    with log.turn("Thing"):
-        log.append("Thing", [encode(row) for row in checked.rows], 7)
+    push(log)
     assert scanned(source(), tmp_path, log) == [row | {"known_at_us": 7} for row in expected()]
     log.close()
 
@@ -101,8 +106,7 @@ def test_pushed_rows_are_the_same_rows(tmp_path: Path) -> None:
 def test_history_and_log_are_one_source(tmp_path: Path) -> None:
     """A source with data and pushed rows has both."""
     log = EventLog(tmp_path / "log")
-    with log.turn("Thing"):
-        log.append("Thing", [encode(row) for row in check_events(plan_scan(source()), ROWS).rows], 7)
+    push(log)
     assert len(scanned(source(Frame(TABLE)), tmp_path, log)) == 6
     log.close()
 
