@@ -125,7 +125,7 @@ def build_dataset(
         clock.took("sources")
         sql = select_sql(plan, texts, statuses=statuses)
         define_kernels(connection, sql)
-        with calling(connection, row_functions(_expressions(plan))):
+        with calling(connection, plan, row_functions(_expressions(plan))):
             answers = connection.sql(sql).to_arrow_table()
         clock.took("features")
     finally:
@@ -172,7 +172,7 @@ def answer_canonical(plan: Plan, asked: pa.Table, history: History, *, threads: 
         texts = {source: scan_sql(connection, scan, history) for source, scan in scans.items()}
         sql = select_sql(plan, texts, statuses=True, canonical=True)
         define_kernels(connection, sql)
-        with calling(connection, row_functions(_expressions(plan))):
+        with calling(connection, plan, row_functions(_expressions(plan))):
             answers: pa.Table = connection.sql(sql).to_arrow_table()
         return answers
     finally:
@@ -206,7 +206,7 @@ def _preamble(plan: Plan, sql: str) -> str:
         for zone in sorted(zones_of(_expressions(plan)))
     )
     functions = "".join(
-        f"-- {each.sql_name}({', '.join(given.name for given in each.parameters)}): the row function {each.name}\n"
+        f"-- {each.sql_name}(spine_row, {', '.join(given.name for given in each.parameters)}): the row function {each.name}\n"
         for each in row_functions(_expressions(plan))
     )
     return f"{macros}{zones}{functions}\n"
