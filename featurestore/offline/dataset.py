@@ -206,7 +206,8 @@ def _preamble(plan: Plan, sql: str) -> str:
         for zone in sorted(zones_of(_expressions(plan)))
     )
     functions = "".join(
-        f"-- {each.sql_name}(spine_row, {', '.join(given.name for given in each.parameters)}): the row function {each.name}\n"
+        f"-- {each.sql_name}({', '.join(['spine_row', *(given.name for given in each.parameters)])}): "
+        f"the row function {each.name}\n"
         for each in row_functions(_expressions(plan))
     )
     return f"{macros}{zones}{functions}\n"
