@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import DuplicateName, InputError
-from featurestore.offline.accounts import account_of, reading_sql
+from featurestore.offline.accounts import account_of, read_source
 from featurestore.offline.connection import (
     connect,
     define_kernels,
@@ -116,8 +116,7 @@ def build_dataset(
         readings, accounts, contents, texts = [], {}, [], {}
         for source, scan in scans.items():
             read, states = f"{source}.read", [state for state in plan.states if state.scan.source == source]
-            readings.append(reading_sql(connection, scan, history, states, read))
-            connection.execute(readings[-1])
+            readings.append(read_source(connection, scan, history, states, read))
             accounts[source] = account_of(connection, scan, history, states, read)
             if source in plan.static_sources:
                 contents.append((source, content_of(connection, scan, quoted(read))))

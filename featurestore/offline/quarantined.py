@@ -11,7 +11,7 @@ import duckdb
 
 from featurestore.define.places import short_path
 from featurestore.offline.connection import connect, quoted
-from featurestore.offline.scan import FILE, RAW, History, reasoned_parts
+from featurestore.offline.scan import FILE, RAW, History, reading, reasoned_parts
 from featurestore.plan.log_rows import TYPES
 from featurestore.plan.nodes import Scan
 from featurestore.plan.outcomes import reason_text
@@ -37,9 +37,10 @@ def unusable_rows(scan: Scan, history: History, limit: int) -> tuple[int, list[U
         count, found = 0, list[Unusable]()
         for part in reasoned_parts(connection, scan, history):
             unusable = f"FROM ({part}) WHERE reason IS NOT NULL"
-            count += connection.execute(f"SELECT count(*) {unusable}").fetchall()[0][0]
-            if count and len(found) < limit:
-                found += _read(connection, scan, f"{unusable} LIMIT {limit - len(found)}")
+            with reading(scan):
+                count += connection.execute(f"SELECT count(*) {unusable}").fetchall()[0][0]
+                if count and len(found) < limit:
+                    found += _read(connection, scan, f"{unusable} LIMIT {limit - len(found)}")
         return count, found
     finally:
         connection.close()

@@ -18,7 +18,7 @@ from typing import Any
 
 import duckdb
 
-from featurestore.define.data import Query
+from featurestore.define.data import Csv, Data, DuckDBTable, Frame, Parquet, Query
 from featurestore.define.places import short_path
 from featurestore.errors import InputError, InvalidDefinition
 from featurestore.offline.connection import literal, quoted
@@ -80,9 +80,19 @@ def spine_sql(sql: str, root: Path) -> tuple[str, list[Path]]:
         raise InputError(error.what, where=error.where, has=error.has, fix=error.fix) from None
 
 
-def where_of(query: Query) -> str:
-    """The query as an error names it."""
-    return f"Query({' '.join(query.sql.split())!r:.200})"
+def where_of(data: Data | None) -> str:
+    """A source's data as an error names it."""
+    match data:
+        case None:
+            return "pushed rows"
+        case Frame():
+            return "a table in memory"
+        case Query():
+            return f"Query({' '.join(data.sql.split())!r:.200})"
+        case Parquet() | Csv():
+            return f"{type(data).__name__}({data.path!r})"
+        case DuckDBTable():
+            return f"DuckDBTable({data.path!r}, {data.table!r})"
 
 
 def where_of_spine(sql: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from featurestore.errors import InputError, InvalidValue, MissingAsOf, MissingColumn, NaiveTime, did_you_mean, rename_to
 from featurestore.offline.columns import NAIVE, canonical_column, item_of
-from featurestore.offline.connection import connect, literal, quoted
+from featurestore.offline.connection import CSV_OPTIONS, connect, literal, quoted
 from featurestore.offline.expressions import sql_type
 from featurestore.offline.queries import spine_sql, where_of_spine
 from featurestore.plan.nodes import Input, Plan
@@ -41,7 +41,7 @@ def spine_table(spine: object, root: Path) -> pa.Table:
         )
     failed = f"the spine file `{text}` cannot be read"
     if path.suffix == ".csv":
-        return _read(f"SELECT * FROM read_csv([{literal(str(path))}])", [path.parent], failed, str(root))
+        return _read(f"SELECT * FROM read_csv([{literal(str(path))}], {CSV_OPTIONS})", [path.parent], failed, str(root))
     try:
         return pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
