@@ -68,6 +68,31 @@ def planned(
     return plan_feature_set(FeatureSet("events", view.share, view.last))
 
 
+def derived(**change: Any) -> Plan:
+    """The plan of a set that has only what another view makes of the small one's feature."""
+
+    class User(Entity):
+        user_id: Column[int]
+
+    columns: dict[str, Any] = {"user_id": Column[int], "x": Column[float], "at": EventTime}
+    columns |= {"turn": Order[int]} if change.pop("order", False) else {"turn": Column[int]}
+    event: Any = type("Event", (Source,), {"__annotations__": columns, "__module__": __name__}, **change)
+
+    class Events(FeatureView, entity=User, source=event):
+        last = event.x.last()
+
+    class Derived(FeatureView):
+        more = Events.last + 1.0
+
+    return plan_feature_set(FeatureSet("derived", Derived))
+
+
+@pytest.mark.parametrize("change", [{"delay": "1h"}, {"zone": "Europe/Paris"}, {"order": True}], ids=str)
+def test_r20_what_changes_a_source_changes_what_is_derived_from_it(change: dict[str, Any]) -> None:
+    """A feature over another view's means what that view's source means, also where that view is not asked for."""
+    assert derived(**change).version != derived().version == derived(data=Parquet("other.parquet")).version
+
+
 @pytest.mark.parametrize(
     "change",
     [
