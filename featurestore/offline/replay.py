@@ -16,8 +16,8 @@ import pyarrow as pa
 from featurestore.offline.columns import held
 from featurestore.offline.connection import connect, define_kernels, define_zone, quoted
 from featurestore.offline.content import content_of
-from featurestore.offline.python_functions import calling, row_functions
-from featurestore.offline.scan import History, placed_sql
+from featurestore.offline.python_functions import calling
+from featurestore.offline.scan import History, placed_sql, reading
 from featurestore.offline.select import select_sql
 from featurestore.offline.states import zones_of
 from featurestore.offline.windows import floored
@@ -45,10 +45,11 @@ class Replay:
                 define_zone(self.connection, zone)
             for source, scan in scans.items():
                 rows = placed_sql(self.connection, scan, history)
-                self.connection.execute(
-                    f"CREATE TEMP TABLE {quoted(placed(source))} AS "
-                    f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({rows})"
-                )
+                with reading(scan):
+                    self.connection.execute(
+                        f"CREATE TEMP TABLE {quoted(placed(source))} AS "
+                        f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({rows})"
+                    )
             self.add("questions", questions)
         except BaseException:
             self.close()
@@ -91,7 +92,7 @@ class Replay:
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE asked AS {asked}")
         sql = select_sql(plan, texts, statuses=True, canonical=True)
         define_kernels(self.connection, sql)
-        with calling(self.connection, row_functions(plan.expressions)):
+        with calling(self.connection, plan):
             found: pa.Table = self.connection.sql(sql).to_arrow_table()
         return found
 

@@ -92,7 +92,7 @@ class Skew:
             for portion in chain([first], portions):
                 for replay in {id(now): now, id(then): then}.values():
                     replay.add("questions", portion)
-                held = None if self.manifests is None else self._held(then, portion)
+                held = None if self.manifests is None else self._held(then, now, portion)
                 training = None if self.spine is None else self.spine.inputs_of(portion)
                 self._take(examine(now, then, held, training), then, held, portion)
 
@@ -118,13 +118,13 @@ class Skew:
             seconds,
         )
 
-    def _held(self, then: Replay, portion: pa.Table) -> dict[str, Held]:
+    def _held(self, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:
         assert self.manifests is not None
         generations = {
             state.id: [each for each in portion.column(f"g.{state.id}").unique().to_pylist() if each]
             for state in then.plan.states
         }
-        return what_was_held(then, self.history, generations, self.manifests)
+        return what_was_held(then, now, self.history, generations, self.manifests)
 
     def _take(self, found: Examined, then: Replay, held: dict[str, Held] | None, portion: pa.Table) -> None:
         moments = portion.column("served_us").to_numpy()
