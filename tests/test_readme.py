@@ -33,9 +33,11 @@ from featurestore.store import FeatureStore
 from tests.serve.shop import serving
 
 ROOT = Path(__file__).resolve().parent.parent
-README, DEFINITIONS, SEMANTICS = (ROOT / name for name in ("README.md", "docs/definitions.md", "docs/semantics.md"))
+README, DEFINITIONS, SEMANTICS, SERVING_LOG = (
+    ROOT / name for name in ("README.md", "docs/definitions.md", "docs/semantics.md", "docs/serving_log.md")
+)
 EXAMPLES = (ROOT / "docs/examples/fraud.md", ROOT / "docs/examples/recommender.md")
-PAGES = (README, DEFINITIONS, SEMANTICS, *EXAMPLES)
+PAGES = (README, DEFINITIONS, SEMANTICS, SERVING_LOG, *EXAMPLES)
 MINUTES = ("make", "featurestore demo", "featurestore verify")
 """Commands that are checked to exist and not run; their output is checked below in parts."""
 COMMANDS = tuple(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
