@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -280,25 +279,6 @@ def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
         assert log.counts()["buffer_full"] >= 900
     log.close()
     assert log.counts()["written"] + log.counts()["buffer_full"] == 1_001
-
-
-def test_a_full_disk_leaves_no_broken_file(tmp_path: Path) -> None:
-    """A file that did not fit is counted and leaves nothing behind; the next one that fits is written."""
-    log = ServedLog(tmp_path)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    offer(log, "before")
-    log.flush()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
-    try:
-        offer(log, "lost", rows=5_000)
-        log.flush()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    offer(log, "after")
-    log.close()
-    assert [row["request_id"] for row in kept(tmp_path)] == ["before", "after"]
-    assert (log.counts()["written"], log.counts()["write_failed"]) == (2, 1)
-    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".parquet", ".parquet"]
 
 
 def test_a_record_that_cannot_be_stored_harms_nobody(tmp_path: Path) -> None:

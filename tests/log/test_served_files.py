@@ -3,14 +3,62 @@
 from __future__ import annotations
 
 import os
+import resource
+import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 
 from featurestore.log.served import ServedLog, served_rows
 from tests.log.test_served import DAY_US, NOON_US, kept, offer
+
+
+@contextmanager
+def tiny_disk(folder: Path) -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
+    """What fills a disk and what frees it: a real one of 256 kB where one can be mounted, else a limit."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    filler = folder / "filler"
+
+    def fill() -> None:
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4_096))
+
+    if mounted.returncode:
+        lower = (resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            yield lambda: resource.setrlimit(*lower), lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        return
+    try:
+        yield fill, filler.unlink
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a reader may not have closed yet
+
+
+def test_a_full_disk_leaves_no_broken_file(tmp_path: Path) -> None:
+    """A file that did not fit is counted and leaves nothing behind; when there is room again, the next is written."""
+    log = ServedLog(tmp_path)
+    with tiny_disk(tmp_path) as (fill, free):
+        offer(log, "before")
+        log.flush()
+        fill()
+        for number in range(2):
+            offer(log, f"lost{number}", rows=5_000)
+            log.flush()
+        assert (log.counts()["written"], log.counts()["write_failed"]) == (1, 2)
+        free()
+        offer(log, "after")
+        log.close()
+        assert [row["request_id"] for row in kept(tmp_path)] == ["before", "after"]
+        assert (log.counts()["written"], log.counts()["write_failed"]) == (2, 2)
+        assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".parquet", ".parquet"]
 
 
 def test_the_oldest_go_by_days_and_by_bytes(tmp_path: Path) -> None:
