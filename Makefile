@@ -48,8 +48,9 @@ fuzz: $(STAMP)  ## the generated tests with new random examples (EXAMPLES=2000 e
 mutants: $(STAMP)  ## faults planted one by one, and whether the tests notice (COUNT=100)
 	$(BIN)/python tests/mutants.py --count $(COUNT) --jobs $(JOBS)
 
-bench: $(STAMP)  ## ours beside the bare engine, as ratios in one run
+bench: $(STAMP)  ## ours beside the bare engine, and lookups with and without their log, as ratios
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/served_log.py
 
 clean:  ## remove the venv and every cache; state folders stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
