@@ -255,7 +255,12 @@ class LookupRoad:
     def _take(self, state: State, first: bytes | None, last: bytes | None) -> tuple[Pointer, Pointer]:
         """A state's pointer as it was before and after its keys were read."""
         now = self._pointers[state.id] = decode_pointer(last, state)
-        return now if first == last else decode_pointer(first, state), now
+        if first == last:
+            return now, now
+        try:
+            return decode_pointer(first, state), now
+        except StoreEmpty:  # it was published meanwhile, and has no generation in common with what was before
+            return replace(now, generation=""), now
 
     def _known_pointers(self, plan: Plan) -> dict[str, Pointer]:
         unknown = [state for state in plan.states if state.id not in self._pointers]
