@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 import pyarrow as pa
 
-from featurestore.errors import InputError
+from featurestore.errors import InputError, a_kind
 from featurestore.semantics.dtypes import DType, Value, python_value
 
 
@@ -25,7 +25,7 @@ def arrow_table(table: object, what: str) -> pa.Table:
     if isinstance(table, list) and all(isinstance(row, dict) for row in table):
         return _table_of_dicts(table, what)
     raise InputError(
-        f"{what} is a {type(table).__name__}, not a table",
+        f"{what} is {a_kind(table)}, not a table",
         has=["pandas", "polars", "pyarrow.Table", "a list of dicts"],
         fix="hand in one of these",
     )
