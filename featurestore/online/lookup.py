@@ -302,8 +302,8 @@ def _check_reach(plan: Plan, questions: Sequence[_Question], total: int, at_us: 
     from_us = at_us
     for question in questions:
         for place, reader in question.rows:
-            first_us = reader.answerable_from_us(question.tree)
-            if first_us is not None and first_us > at_us:
+            first_us = reader.too_early_until_us(question.tree, at_us)
+            if first_us is not None:
                 names = zip(reader.view.inputs, question.key, strict=True)
                 key = ", ".join(f"{name} {python_value(value, dtypes[name])!r}" for name, value in names)
                 early.setdefault(place, f"question {place}, `{reader.view.name}` of {key}")

@@ -51,20 +51,24 @@ class ViewReader:
         self._folds = [
             sorted({fold for place, fold, *_ in self._finishers if place == each}) for each in range(len(spans))
         ]
+        self._reach_us = max(map(view.reach_us, spans), default=0)
         self._ends: dict[tuple[int, int], list[tuple[int, Span]]] = {}
         for place, span in enumerate(spans):
             self._ends.setdefault((span.offset_us, span.step_us if span.offset_us else 1), []).append((place, span))
 
-    def answerable_from_us(self, tree: Tree) -> int | None:
-        """The least instant as of which no window covers rows that were trimmed; None when there is none before."""
-        if tree.horizon_us is None:
+    def too_early_until_us(self, tree: Tree, as_of_us: int) -> int | None:
+        """None when no window of an instant covers rows that were trimmed, else the first instant of which that is
+        so."""
+        horizon_us = tree.horizon_us
+        if horizon_us is None or as_of_us - self._reach_us >= horizon_us:
             return None
-        at_us = max((span.first_as_of_us(tree.horizon_us) for span in self.view.spans), default=tree.horizon_us)
-        return -(-at_us // self.view.refresh_us) * self.view.refresh_us
+        first_us = max((span.first_as_of_us(horizon_us) for span in self.view.spans), default=horizon_us)
+        first_us = -(-first_us // self.view.refresh_us) * self.view.refresh_us
+        return first_us if as_of_us < first_us else None
 
     def read(self, tree: Tree, as_of_us: int, missing: set[bytes]) -> Finished:
         """The answers of every aggregate of the view; empty where `missing` names nodes to fetch
-        first. The instant is not before `answerable_from_us`.
+        first. No window covers rows that were trimmed.
         """
         at_us = self.view.instant_us(as_of_us)
         found = tree.seen_us is not None and tree.seen_us < at_us
