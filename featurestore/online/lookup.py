@@ -269,7 +269,7 @@ class LookupRoad:
                     raise StoreEmpty(
                         f"the state of `{view.name}` was built for windows of {kept} at most",
                         has=f"a window of {span.label}",
-                        fix="run `featurestore materialize`",
+                        fix="run `featurestore materialize`; what was started before the definitions changed, start again",
                     )
         return {state.id: self._pointers[state.id] for state in plan.states}
 

@@ -76,7 +76,12 @@ class OnlineStore:
         """
         behind = [state for state in plan.states if self._left_behind(state)]
         if behind:
-            self.recover(behind)
+            try:
+                self.recover(behind)
+            except BaseException:
+                for state in behind:  # the next lookup must not take it for done
+                    self._check_again.pop(state.id, None)
+                raise
         return self._road.lookup(plan, inputs, as_of_us)
 
     def clock_us(self) -> int:

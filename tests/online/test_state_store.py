@@ -66,6 +66,9 @@ def test_a_server_whose_memory_is_full_loses_nothing(store: FeatureStore) -> Non
     with pytest.raises(StoreUnavailable, match="memory is full") as caught:
         store.ingest("Order", order(5_000))
     assert "whose rows are in the log" in str(caught.value.where)
+    for _ in range(3):  # behind its log, it answers nobody
+        with pytest.raises(StoreUnavailable, match="memory is full"):
+            orders(store)
     server.config_set("maxmemory", 0)
     assert orders(store) == 1
     assert store.ingest("Order", order(5_001)).states.popitem()[1].applied == 1
