@@ -165,8 +165,12 @@ class LookupRoad:
     def _read(self, question: _Question, at_us: int, finished: list[dict[str, Finished]]) -> bool:
         """Finish a question's aggregates; True when nodes are missing, which it then asks for."""
         missing: set[bytes] = set()
+        read: dict[str, Finished] = {}
         for place, reader in question.rows:
-            finished[place][reader.view.name] = reader.read(question.tree, at_us, missing)
+            name = reader.view.name
+            if name not in read:  # a user's views are one answer to five hundred questions about items
+                read[name] = reader.read(question.tree, at_us, missing)
+            finished[place][name] = read[name]
         question.ask = [ROOT, *question.tree.to_fetch(missing)]
         return bool(missing)
 
@@ -269,7 +273,7 @@ class LookupRoad:
                     raise StoreEmpty(
                         f"the state of `{view.name}` was built for windows of {kept} at most",
                         has=f"a window of {span.label}",
-                        fix="run `featurestore materialize`; what was started before the definitions changed, start again",
+                        fix="run `featurestore materialize`; start again what began before the definitions changed",
                     )
         return {state.id: self._pointers[state.id] for state in plan.states}
 
