@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Self
 from featurestore.config import Config, read_config
 from featurestore.define.feature_set import FeatureSet
 from featurestore.define.load import Definitions, definition_files, load_definitions
+from featurestore.define.reload import forget_edited, is_replaced
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
-from featurestore.errors import DefinitionError, StoreEmpty
+from featurestore.errors import DefinitionError, InvalidDefinition, StoreEmpty
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Kept, Quarantine
 from featurestore.offline.dataset import Dataset, build_dataset
@@ -80,6 +81,7 @@ class FeatureStore:
         self, root: str | Path = ".", *, environment: str | None = None, home: str | Path | None = None
     ) -> None:
         self.config: Config = read_config(root, environment=environment, home=home)
+        forget_edited(self.config.root, self.config.definitions)
         self._server: Server | None = None
         self._plans: dict[str, tuple[FeatureSet, Plan]] = {}
         self._beside: dict[str, View] = {}
@@ -106,8 +108,16 @@ class FeatureStore:
         return History(self.config.root, self.log, quarantine=Quarantine(self.config.home / "quarantine"))
 
     def plan(self, feature_set: FeatureSet | str) -> Plan:
-        """The plan of a feature set, given itself or by name. Raises: UnknownFeature."""
-        chosen = self.definitions.feature_set(feature_set) if isinstance(feature_set, str) else feature_set
+        """The plan of a feature set, given itself or by name.
+
+        Raises: UnknownFeature, InvalidDefinition  when it is of a file that was edited, and there is no such set any
+                more, or it was made of a view that means something else now.
+        """
+        if isinstance(feature_set, str) or is_replaced(feature_set):
+            chosen = self.definitions.feature_set(feature_set if isinstance(feature_set, str) else feature_set.name)
+        else:
+            chosen = feature_set
+            self._check_current(chosen)
         known = self._plans.get(chosen.name)
         if known is None or known[0] is not chosen:
             known = self._plans[chosen.name] = (chosen, plan_feature_set(chosen))
@@ -134,7 +144,8 @@ class FeatureStore:
         """A training set: every row of the spine with the features as of the instant in its column `as_of`.
 
         The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such
-        files. Its columns pass through in order. With `statuses`, a column `<feature>__status` follows each feature.
+        files; relative paths start at the project's folder. Its columns pass through in order. With `statuses`, a
+        column `<feature>__status` follows each feature.
         """
         return build_dataset(self.plan(feature_set), spine, as_of, self.history, statuses=statuses, threads=threads)
 
@@ -156,15 +167,14 @@ class FeatureStore:
 
     def ingest(self, source: type[Source] | str, events: object) -> IngestReport:
         """Push rows: they are committed to the source's history and applied to every state that reads it."""
-        cls = self.definitions.source(source) if isinstance(source, str) else source
-        scan = plan_scan(cls)
+        scan = plan_scan(self._source(source))
         states = [state for state in self._states() if state.scan.source == scan.source]
         return self.online.ingest(scan, states, events)
 
     def quarantined(self, source: type[Source] | str, *, limit: int = 20) -> Quarantined:
         """The rows of a source that were set aside, with their reasons: the newest `limit` of those that were pushed,
         and the first `limit` of its data and log."""
-        cls = self.definitions.source(source) if isinstance(source, str) else source
+        cls = self._source(source)
         kept = Quarantine(self.config.home / "quarantine")
         count, found = unusable_rows(plan_scan(cls), self.history, limit)
         pushed = tuple(deque(kept.rows(cls.__name__), maxlen=limit))
@@ -178,7 +188,7 @@ class FeatureStore:
 
         Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read.
         """
-        chosen = [plan_view(view.__spec__) for view in views] if views else self.views()
+        chosen = [plan_view(self._view(view).__spec__) for view in views] if views else self.views()
         self._beside |= {view.name: view for view in chosen if view not in self._defined()}
         longest = _longest_reaches([*self._defined(), *self._beside.values()])
         states = list({view.state.id: view.state for view in chosen if view.state}.values())
@@ -223,6 +233,26 @@ class FeatureStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _source(self, source: type[Source] | str) -> type[Source]:
+        if isinstance(source, str):
+            return self.definitions.source(source)
+        return self.definitions.source(source.__name__) if is_replaced(source.__spec__) else source
+
+    def _view(self, view: type[FeatureView]) -> type[FeatureView]:
+        return self.definitions.view(view.__name__) if is_replaced(view.__spec__) else view
+
+    def _check_current(self, feature_set: FeatureSet) -> None:
+        """Refuse a feature set of one's own over views of a file that was edited, unless they mean what they meant."""
+        for spec in {id(each.target): each.target for each in feature_set.features}.values():
+            if is_replaced(spec):
+                current = self.definitions.view(spec.name).__spec__
+                if plan_view(current).version != plan_view(spec).version:
+                    raise InvalidDefinition(
+                        f"the feature set `{feature_set.name}` was made of a view `{spec.name}` that was edited since",
+                        where=current.where,
+                        fix=f"import `{spec.name}` again, and make `{feature_set.name}` again",
+                    )
 
     def _plannable(self) -> Iterator[Plan]:
         """The plans of the feature sets of the definitions that are in order."""
