@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from featurestore.config import Config, read_config
 from featurestore.define.feature_set import FeatureSet
@@ -36,6 +36,7 @@ from featurestore.plan.nodes import Plan, State, View
 from featurestore.plan.outcomes import Counts, SetAside
 from featurestore.plan.scan import plan_scan
 from featurestore.semantics.instants import instant_us
+from featurestore.tables import rows_of
 
 if TYPE_CHECKING:
     from featurestore.check.report import ParityReport
@@ -151,14 +152,18 @@ class FeatureStore:
     def lookup(
         self,
         feature_set: FeatureSet | str,
-        inputs: Sequence[Mapping[str, Any]] | Mapping[str, Any],
+        inputs: object,
         *,
         as_of: datetime | str | None = None,
         request_id: str | None = None,
     ) -> Vectors:
         """The vectors for some questions, each a spine row without `as_of`; all as of one instant: now, or the one
-        given. The serving log has them under `request_id`, which is made when it is left out."""
-        rows = [inputs] if isinstance(inputs, Mapping) else inputs
+        given. The serving log has them under `request_id`, which is made when it is left out.
+
+        `inputs` is a dict, a list of them, or a pandas, polars or Arrow table; columns that nobody asks for are passed
+        over.
+        """
+        rows = rows_of(inputs, "the lookup's input")
         as_of_us = None if as_of is None else instant_us(as_of)
         return self.online.lookup(self.plan(feature_set), rows, as_of_us, request_id)
 

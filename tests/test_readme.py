@@ -2,7 +2,8 @@
 
 A `python` block runs in one process a page; one that begins with `# definitions/<file>.py` alone is written to that
 file. A `text` block is what the block before it printed. The commands of a `console` block are run, those that take
-minutes excepted, and print the lines below them. `...` stands for anything, and versions and seconds may differ.
+minutes excepted, and print the lines below them, progress excepted. `...` stands for anything, and versions and
+seconds may differ.
 """
 
 from __future__ import annotations
@@ -152,7 +153,8 @@ class Reader:
         assert first == "featurestore", command
         done = self._start(["-m", "featurestore.cli", *arguments], stderr=subprocess.PIPE)
         out, err = done.communicate(timeout=120)
-        return out or err
+        # what takes more than a second says so before it says what was wrong
+        return out or re.sub(r"\A\w.* \.\.\.\n(?:  \d+/\d+  .*\n)*", "", err)
 
     def _asked(self, silent: str, address: str, option: str, body: str) -> str:
         assert (silent, option) == ("-s", "--json")

@@ -36,6 +36,18 @@ def test_lookup_prints_values_and_statuses(filled: Path, cli: Cli) -> None:
     ]
 
 
+def test_ingest_in_json_has_the_shape_of_http(filled: Path, cli: Cli) -> None:
+    """`ingest --json` prints the reply that the service gives to the same rows."""
+    from featurestore.serve.wire import report_json
+
+    (filled / "rows.jsonl").write_text(json.dumps(visit(7_000) | {"at": None}))
+    printed = cli("ingest", "Visit", "rows.jsonl", "--json").json
+    with FeatureStore(filled) as store:
+        served = json.loads(report_json(store.ingest("Visit", [visit(7_000) | {"at": None}])))
+    assert printed | {"call": ""} == served | {"call": ""}
+    assert printed["set_aside"] == [{"row": 0, "reason": "at is null"}]
+
+
 def test_lookup_in_json_has_the_shape_of_http(filled: Path, cli: Cli) -> None:
     """`lookup --json` prints the reply that the service gives to the same question."""
     from featurestore.serve.wire import lookup_json
