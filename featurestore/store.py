@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from featurestore.config import Config, read_config
 from featurestore.define.feature_set import FeatureSet
@@ -34,6 +34,7 @@ from featurestore.plan.changes import remember
 from featurestore.plan.nodes import Plan, State, View
 from featurestore.plan.scan import plan_scan
 from featurestore.semantics.instants import instant_us
+from featurestore.tables import rows_of
 
 if TYPE_CHECKING:
     from featurestore.check.report import ParityReport
@@ -140,14 +141,18 @@ class FeatureStore:
     def lookup(
         self,
         feature_set: FeatureSet | str,
-        inputs: Sequence[Mapping[str, Any]] | Mapping[str, Any],
+        inputs: object,
         *,
         as_of: datetime | str | None = None,
         request_id: str | None = None,
     ) -> Vectors:
         """The vectors for some questions, each a spine row without `as_of`; all as of one instant: now, or the one
-        given. The serving log has them under `request_id`, which is made when it is left out."""
-        rows = [inputs] if isinstance(inputs, Mapping) else inputs
+        given. The serving log has them under `request_id`, which is made when it is left out.
+
+        `inputs` is a dict, a list of them, or a pandas, polars or Arrow table; columns that nobody asks for are passed
+        over.
+        """
+        rows = rows_of(inputs, "the lookup's input")
         as_of_us = None if as_of is None else instant_us(as_of)
         return self.online.lookup(self.plan(feature_set), rows, as_of_us, request_id)
 
