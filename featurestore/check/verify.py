@@ -233,7 +233,8 @@ def _ingest_until(
         kept, names = derive(state), [column.name for column in state.scan.columns]
         prepared = []
         for row in due[state.scan.source]:
-            values = decode(encode({name: row[held(name)] for name in names}), state.scan)
+            [body] = encode([{name: row[held(name)] for name in names}], state.scan)
+            values = decode(body, state.scan)
             key = tuple(values[name] for name in state.key)
             prepared.append(
                 (key, kept(values, row["event_at_us"], row["known_at_us"], row["row_id"], row["fingerprint"]))

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli import checking, project, quarantine, serving, training
+from featurestore.cli import checking, project, quarantine, serving, skewing, training
 from featurestore.cli.failures import report
 from featurestore.cli.session import Session, session_of
 
@@ -36,6 +36,7 @@ for command in (
     serving.serve,
     quarantine.quarantine,
     checking.verify,
+    skewing.skew,
     checking.demo,
 ):
     app.command()(command)

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from featurestore.offline.columns import held
 from featurestore.offline.connection import connect, define_kernels, define_zone, quoted
-from featurestore.offline.python_functions import calling, row_functions
-from featurestore.offline.scan import History, placed_sql
+from featurestore.offline.content import content_of
+from featurestore.offline.python_functions import calling
+from featurestore.offline.scan import History, placed_sql, reading
 from featurestore.offline.select import select_sql
 from featurestore.offline.states import zones_of
 from featurestore.offline.windows import floored
@@ -44,10 +45,11 @@ class Replay:
                 define_zone(self.connection, zone)
             for source, scan in scans.items():
                 rows = placed_sql(self.connection, scan, history)
-                self.connection.execute(
-                    f"CREATE TEMP TABLE {quoted(placed(source))} AS "
-                    f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({rows})"
-                )
+                with reading(scan):
+                    self.connection.execute(
+                        f"CREATE TEMP TABLE {quoted(placed(source))} AS "
+                        f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({rows})"
+                    )
             self.add("questions", questions)
         except BaseException:
             self.close()
@@ -58,6 +60,15 @@ class Replay:
         self.connection.register("given", table)
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * FROM given")
         self.connection.unregister("given")
+
+    def version(self) -> str:
+        """The version of the answers: the plan's, with the content of its static tables (R20)."""
+        contents = [
+            (state.scan.source, content_of(self.connection, state.scan, quoted(placed(state.scan.source))))
+            for state in self.plan.states
+            if state.scan.event_at is None
+        ]
+        return self.plan.version_with(contents)
 
     def columns(self, table: str) -> list[str]:
         """The names of a table's columns."""
@@ -81,17 +92,18 @@ class Replay:
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE asked AS {asked}")
         sql = select_sql(plan, texts, statuses=True, canonical=True)
         define_kernels(self.connection, sql)
-        with calling(self.connection, row_functions(plan.expressions)):
+        with calling(self.connection, plan):
             found: pa.Table = self.connection.sql(sql).to_arrow_table()
         return found
 
-    def seeing(self, chosen: Sequence[int], conditions: Mapping[str, str]) -> pa.Table:
+    def seeing(self, chosen: Sequence[int], conditions: Mapping[str, str], *, plan: Plan | None = None) -> pa.Table:
         """The answers to the questions `chosen` when each sees only the rows that meet the condition of their state.
 
-        A condition, by the state's id, is SQL over a row `r` and a question `q`.
+        A condition, by the state's id, is SQL over a row `r` and a question `q`. `plan` may ask for fewer features.
         """
-        parts = [self._seen_by(some, conditions) for some in self._portions(chosen)]
-        return pa.concat_tables(parts) if parts else self.answers("SELECT * FROM questions WHERE FALSE")
+        plan = plan or self.plan
+        parts = [self._seen_by(some, conditions, plan) for some in self._portions(chosen, plan)]
+        return pa.concat_tables(parts) if parts else self.answers("SELECT * FROM questions WHERE FALSE", plan=plan)
 
     def met(self, state: State, view: View, condition: str) -> str:
         """The FROM and WHERE of a state's rows `r` with the questions `q` of a view that ask for their key."""
@@ -111,12 +123,11 @@ class Replay:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _seen_by(self, chosen: Sequence[int], conditions: Mapping[str, str]) -> pa.Table:
+    def _seen_by(self, chosen: Sequence[int], conditions: Mapping[str, str], plan: Plan) -> pa.Table:
         self.add("chosen", pa.table({"spine_row": pa.array(chosen, pa.int64())}))
-        states = self.plan.states
+        states = plan.states
         views = tuple(
-            view if view.state is None else _tagged(view, view.state, states.index(view.state))
-            for view in self.plan.views
+            view if view.state is None else _tagged(view, view.state, states.index(view.state)) for view in plan.views
         )
         tags = "".join(
             f", spine_row * {len(states)} + {place} AS {quoted(f'i_{_tag(place)}')}" for place in range(len(states))
@@ -126,7 +137,7 @@ class Replay:
             pairs = " UNION ".join(
                 f"SELECT r.{quoted(ROW)} AS row, q.spine_row * {len(states)} + {place} AS tag "
                 + self.met(state, view, f"q.spine_row IN (FROM chosen) AND ({conditions[state.id]})")
-                for view in self.plan.views
+                for view in plan.views
                 if view.state == state
             )
             rows.setdefault(state.scan.source, []).append(
@@ -135,15 +146,15 @@ class Replay:
             )
         return self.answers(
             f"SELECT *{tags} FROM questions WHERE spine_row IN (FROM chosen)",
-            plan=replace(self.plan, views=views),
+            plan=replace(plan, views=views),
             rows={source: "\nUNION ALL ".join(parts) for source, parts in rows.items()},
         )
 
-    def _portions(self, chosen: Sequence[int]) -> Iterator[Sequence[int]]:
+    def _portions(self, chosen: Sequence[int], plan: Plan) -> Iterator[Sequence[int]]:
         """The questions in portions of so many rows together: one that meets a busy key may be a portion of its own."""
         self.add("chosen", pa.table({"spine_row": pa.array(chosen, pa.int64())}))
         counts: dict[int, int] = dict.fromkeys(chosen, 0)
-        for view in self.plan.views:
+        for view in plan.views:
             if view.state is not None:
                 met = self.met(view.state, view, "q.spine_row IN (FROM chosen)")
                 found = self.connection.execute(f"SELECT q.spine_row, count(*) {met} GROUP BY 1").fetchall()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
 
 from featurestore.define.feature_set import FeatureSet
@@ -24,6 +23,7 @@ from featurestore.plan.nodes import (
     View,
     digest,
 )
+from featurestore.plan.pruned import pruned_view
 from featurestore.plan.scan import plan_scan
 from featurestore.plan.version import state_id, view_version
 from featurestore.semantics.aggregates import aggregate_row
@@ -46,7 +46,7 @@ def plan_feature_set(feature_set: FeatureSet) -> Plan:
     for reference in feature_set.features:
         _want(reference, wanted, specs, feature_set.name)
     specs = newest_sources(feature_set.name, specs)
-    views = tuple(_pruned(plan_view(specs[name]), wanted[name]) for name in _in_order(specs))
+    views = tuple(pruned_view(plan_view(specs[name]), wanted[name]) for name in _in_order(specs))
     inputs: dict[str, Input] = {}
     for view in views:
         for part in specs[view.name].key:
@@ -96,7 +96,7 @@ def plan_view(spec: ViewSpec) -> View:
         state=state,
         inputs=tuple(part.input for part in spec.key),
         answers=tuple(Answer(node, folds[node]) for node in aggregates),
-        features=tuple(PlannedFeature(feature.name, feature.node, feature.doc) for feature in spec.features),
+        features=tuple(PlannedFeature(each.name, each.node, each.doc, each.drift) for each in spec.features),
         version=view_version(spec, scan),
         refresh_us=spec.refresh_us,
     )
@@ -171,13 +171,6 @@ def _in_order(specs: dict[str, ViewSpec]) -> Iterable[str]:
     for name in specs:
         visit(name)
     return done
-
-
-def _pruned(view: View, wanted: set[str]) -> View:
-    features = tuple(feature for feature in view.features if feature.name in wanted)
-    needed = {node for feature in features for node in walk(feature.node) if isinstance(node, Aggregate)}
-    answers = tuple(answer for answer in view.answers if answer.node in needed)
-    return replace(view, answers=answers, features=features)
 
 
 def _add_input(inputs: dict[str, Input], new: Input, where: str) -> None:

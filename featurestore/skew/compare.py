@@ -69,10 +69,9 @@ class _Tally:
 class Skew:
     """The comparison of one feature set, fed with what was served, part by part."""
 
-    def __init__(
-        self, plan: Plan, history: History, manifests: Path | None, version: str, spine: SpineInputs | None
-    ) -> None:
-        self.plan, self.history, self.manifests, self.version, self.spine = plan, history, manifests, version, spine
+    def __init__(self, plan: Plan, history: History, manifests: Path | None, spine: SpineInputs | None) -> None:
+        self.plan, self.history, self.manifests, self.spine = plan, history, manifests, spine
+        self.version = plan.version
         self.tallies: dict[str, _Tally] = {}
         self.examples: dict[tuple[str, int], list[Example]] = {}
         self.evidence: dict[str, list[str]] = {}
@@ -91,10 +90,11 @@ class Skew:
         if served.version not in self.versions:
             self.versions.append(served.version)
         with _both(self.plan, served.plan, self.history, first) as (now, then):
+            self.version = now.version()
             for portion in chain([first], portions):
                 for replay in {id(now): now, id(then): then}.values():
                     replay.add("questions", portion)
-                held = None if self.manifests is None else self._held(then, portion)
+                held = None if self.manifests is None else self._held(then, now, portion)
                 training = None if self.spine is None else self.spine.inputs_of(portion)
                 self._take(examine(now, then, held, training), then, held, portion)
 
@@ -120,13 +120,13 @@ class Skew:
             seconds,
         )
 
-    def _held(self, then: Replay, portion: pa.Table) -> dict[str, Held]:
+    def _held(self, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:
         assert self.manifests is not None
         generations = {
             state.id: [each for each in portion.column(f"g.{state.id}").unique().to_pylist() if each]
             for state in then.plan.states
         }
-        return what_was_held(then, self.history, generations, self.manifests)
+        return what_was_held(then, now, self.history, generations, self.manifests)
 
     def _take(self, found: Examined, then: Replay, held: dict[str, Held] | None, portion: pa.Table) -> None:
         moments = portion.column("served_us").to_numpy()
@@ -238,31 +238,35 @@ def skew(
     history: History,
     served: Iterable[Served],
     *,
-    version: str,
-    begin_us: int,
-    end_us: int,
+    begin_us: int | None = None,
+    end_us: int | None = None,
     manifests: Path | None = None,
     spine: SpineInputs | None = None,
     against: str | None = None,
     notes: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> SkewReport:
-    """Compare what was served with training, by the plan of today.
+    """Compare what was served with training, by the plan of today. Without a period it is that of the vectors.
 
     `manifests` is where those of our states are kept; without it the vectors are another system's.
     Raises: InputError  when nothing was served in the period.
     """
     started = time.perf_counter()
-    compared = Skew(plan, history, manifests, version, spine)
+    compared = Skew(plan, history, manifests, spine)
     for done, part in enumerate(served):
         if progress:
             progress(f"version {part.version}", done, done + 1)
         compared.add(part)
     if not compared.questions:
+        period = f"between {instant_text(begin_us)} and {instant_text(end_us)}" if begin_us and end_us else ""
         raise InputError(
-            f"nothing of `{plan.name}` was served between {instant_text(begin_us)} and {instant_text(end_us)}",
+            f"nothing of `{plan.name}` was served {period}".rstrip(),
+            where=against,
             fix="widen the period with --since and --until, or look whether the serving log is on: `[served] share`",
         )
+    moments = np.concatenate(compared.moments)
+    begin_us = int(moments.min()) if begin_us is None else begin_us
+    end_us = int(moments.max()) + 1 if end_us is None else end_us
     return compared.report(begin_us, end_us, against, notes, time.perf_counter() - started)
 
 

@@ -38,13 +38,13 @@ AGES_US = (
     DAY_US,
     7 * DAY_US,
 )
-Ask = Callable[[Replay, Sequence[int]], pa.Table]
+Ask = Callable[[Replay, Plan, Sequence[int]], pa.Table]
 
 
 @dataclass(frozen=True, slots=True)
 class Twist:
     """One thing that may be otherwise: the cause that it would be, what exactly, and how the questions with some
-    places are answered then. `view` is the only one whose features it touches, if it is for one."""
+    places are answered then for a plan, which may be of fewer features. `view` is the only one it is for, if it is."""
 
     cause: str
     evidence: str
@@ -65,6 +65,11 @@ AS_IT_IS = Narrowing("", "", "{a}")
 NARROWINGS = (
     Narrowing(causes.NARROWED, "float32", "CAST(CAST({a} AS FLOAT) AS DOUBLE)"),
     *(Narrowing(causes.ROUNDED, f"to {places} decimal places", f"round({{a}}, {places})") for places in range(7)),
+    # halves are rounded another way where the number is printed
+    *(
+        Narrowing(causes.ROUNDED, f"to {places} decimal places", f"CAST(printf('%.{places}f', {{a}}) AS DOUBLE)")
+        for places in range(7)
+    ),
 )
 
 
@@ -92,42 +97,40 @@ def twists(plan: Plan, *, logged: bool) -> Iterator[Twist]:
 
 
 def _at(instant: str) -> Ask:
-    return lambda replay, chosen: replay.answers(
-        f"SELECT * REPLACE ({instant} AS as_of_us) FROM questions WHERE spine_row IN ({_listed(chosen)})"
+    return lambda replay, plan, chosen: replay.answers(
+        f"SELECT * REPLACE ({instant} AS as_of_us) FROM questions WHERE spine_row IN ({listed(chosen)})", plan=plan
     )
 
 
-def _known_early(replay: Replay, chosen: Sequence[int]) -> pa.Table:
+def _known_early(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
     rows = {
         state.scan.source: f"SELECT * REPLACE (event_at_us AS known_at_us) FROM {quoted(placed(state.scan.source))}"
-        for state in replay.plan.states
+        for state in plan.states
     }
-    return replay.answers(f"SELECT * FROM questions WHERE spine_row IN ({_listed(chosen)})", rows=rows)
+    return replay.answers(chosen_questions(chosen), plan=plan, rows=rows)
 
 
 def _unseen(view: View) -> Ask:
-    def ask(replay: Replay, chosen: Sequence[int]) -> pa.Table:
+    def ask(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
         assert view.state is not None
-        conditions = {state.id: "TRUE" for state in replay.plan.states} | {view.state.id: "FALSE"}
-        return replay.seeing(chosen, conditions)
+        conditions = {state.id: "TRUE" for state in plan.states} | {view.state.id: "FALSE"}
+        return replay.seeing(chosen, conditions, plan=plan)
 
     return ask
 
 
 def _delayed(age_us: int) -> Ask:
     condition = f"greatest(r.event_at_us, r.known_at_us) < q.as_of_us - {age_us}"
-    return lambda replay, chosen: replay.seeing(chosen, {state.id: condition for state in replay.plan.states})
+    return lambda replay, plan, chosen: replay.seeing(chosen, {state.id: condition for state in plan.states}, plan=plan)
 
 
-def _came_later(replay: Replay, chosen: Sequence[int]) -> pa.Table:
+def _came_later(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
     condition = f"coalesce(r.{quoted('q.stamped_us')} < q.as_of_us, TRUE)"
-    return replay.seeing(chosen, {state.id: condition for state in replay.plan.states})
+    return replay.seeing(chosen, {state.id: condition for state in plan.states}, plan=plan)
 
 
 def _windows(other: Callable[[Span], Span]) -> Ask:
-    return lambda replay, chosen: replay.answers(
-        f"SELECT * FROM questions WHERE spine_row IN ({_listed(chosen)})", plan=with_spans(replay.plan, other)
-    )
+    return lambda replay, plan, chosen: replay.answers(chosen_questions(chosen), plan=with_spans(plan, other))
 
 
 def with_spans(plan: Plan, other: Callable[[Span], Span]) -> Plan:
@@ -191,5 +194,11 @@ def _shift_text(shift_us: int) -> str:
     return f"the value as of {duration_text(abs(shift_us))} {'after' if shift_us > 0 else 'before'}"
 
 
-def _listed(chosen: Sequence[int]) -> str:
+def chosen_questions(chosen: Sequence[int]) -> str:
+    """The questions with some places, as `Replay.answers` takes them."""
+    return f"SELECT * FROM questions WHERE spine_row IN ({listed(chosen)})"
+
+
+def listed(chosen: Sequence[int]) -> str:
+    """Places as SQL."""
     return ", ".join(map(str, chosen)) or "NULL"

@@ -159,7 +159,11 @@ class SkewReport:
         return {**head, "questions": self.questions, **counts, **{k: v for k, v in held.items() if k not in head}}
 
     def __str__(self) -> str:
-        return "\n".join([*self._table(), "", *self._causes(), *self._verdict()])
+        return "\n".join([*self._table(), "", *self.told()])
+
+    def told(self) -> list[str]:
+        """The causes with what shows them, notes, and the verdict, a line each; the verdict comes last."""
+        return [*self._causes(), *self._verdict()]
 
     def _table(self) -> list[str]:
         lines = [f"{'feature':<48}{'cells':>12}{'differing':>12}{'share':>9}  causes"]
@@ -182,15 +186,14 @@ class SkewReport:
 
     def _verdict(self) -> list[str]:
         lines = [f"note: {note}" for note in self.notes]
-        computed = (
-            "" if self.against else f"{self.computed:,} computed again, {self.compute_differing:,} differing bits; "
-        )
-        lines.append(
-            f"{self.questions:,} questions, {self.cells:,} cells; {computed}"
-            f"{self.differing:,} differ from training, {self.unexplained:,} unexplained"
-        )
         if self.unproven:
             lines.append(f"{self.unproven:,} cells could not be computed again: their history is no longer what it was")
+        again = f"{self.computed:,} computed again, {self.compute_differing:,} differing bits; "
+        computed = "" if self.against else again
+        lines.append(
+            f"{self.feature_set}: {self.questions:,} questions, {self.cells:,} cells; {computed}"
+            f"{self.differing:,} differ from training, {self.unexplained:,} unexplained, {self.seconds:.1f} s"
+        )
         return lines
 
 

@@ -1,0 +1,123 @@
+"""`featurestore skew`: what was served, beside what training says, with the cause of each difference."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurestore.cli.progress import Working
+from featurestore.cli.session import Json, session_of
+from featurestore.cli.tables import print_line, print_table
+
+if TYPE_CHECKING:
+    from featurestore.skew.report import FeatureSkew, SkewReport
+
+
+def skew(
+    context: typer.Context,
+    feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
+    since: Annotated[
+        str, typer.Option("--since", metavar="WHEN", help="An instant, or how long ago, such as 6h or 7d.")
+    ] = "1d",
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="WHEN", help="The end of the period; now by default.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option("--against", metavar="FILE", help="Another system's vectors, a Parquet file.")
+    ] = None,
+    spine: Annotated[
+        Path | None,
+        typer.Option("--spine", metavar="FILE", help="The inputs that training has for the same requests."),
+    ] = None,
+    as_of: Annotated[str, typer.Option("--as-of", metavar="COLUMN", help="The column of instants in FILE.")] = "as_of",
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="THEIRS=OURS", help="A feature that FILE has under another name; repeatable."),
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option("--zone", metavar="ZONE", help="The zone of times in FILE that have none.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one page.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write the report as JUnit XML.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare what was served with training, and name the cause of each difference.
+
+    Exit code 1 when DuckDB gives other bits for the rows that the state held, or a difference has no cause.
+    """
+    if against is not None and spine is not None:
+        raise typer.BadParameter("it goes with the serving log, not with --against", param_hint="--spine")
+    session = session_of(context, as_json=as_json)
+    with session.open() as store, Working(f"skew {feature_set}") as working:
+        if against is not None:
+            names = dict(_pair(each) for each in name or ())
+            report = store.skew_against(
+                feature_set, against.absolute(), as_of=as_of, names=names, zone=zone, progress=working
+            )
+        else:
+            report = store.skew(
+                feature_set,
+                since=_instant(since),
+                until=None if until is None else _instant(until),
+                spine=None if spine is None else spine.absolute(),
+                as_of=as_of,
+                progress=working,
+            )
+    _write(report, html, junit)
+    if as_json:
+        session.emit(report.to_json())
+    else:
+        _print(report)
+    if report.compute_differing or report.unexplained:
+        raise typer.Exit(1)
+
+
+def _instant(when: str) -> str:
+    """An instant as text, from one or from how long ago it was. Raises: InvalidValue, InvalidDefinition."""
+    from featurestore.semantics.instants import duration_us, instant_text
+
+    if when[:1].isdigit() and when[-1:].isalpha() and "-" not in when:
+        return instant_text(time.time_ns() // 1000 - duration_us(when))
+    return when
+
+
+def _pair(text: str) -> tuple[str, str]:
+    theirs, equals, ours = text.partition("=")
+    if not (theirs and equals and ours):
+        raise typer.BadParameter(f"`{text}` is no pair: write THEIRS=OURS", param_hint="--name")
+    return theirs, ours
+
+
+def _write(report: SkewReport, html: Path | None, junit: Path | None) -> None:
+    from featurestore.skew.html import html_of
+    from featurestore.skew.junit import junit_of
+
+    for path, text_of in ((html, html_of), (junit, junit_of)):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text_of(report), encoding="utf-8")
+
+
+def _print(report: SkewReport) -> None:
+    print_table(
+        ("feature", "type", "cells", "differing", "share", "causes"),
+        [(each.name, each.dtype, each.cells, each.differing, _share(each), _causes(each)) for each in report.features],
+    )
+    *lines, verdict = report.told()
+    print_line("")
+    for line in lines:
+        print_line(line)
+    print_line(verdict, "bold red" if report.compute_differing or report.unexplained else "bold green")
+
+
+def _share(feature: FeatureSkew) -> str:
+    return f"{feature.differing / feature.cells:.2%}" if feature.cells else ""
+
+
+def _causes(feature: FeatureSkew) -> str:
+    return ", ".join(f"{cause} {count:,}" for cause, count in feature.causes.items())
