@@ -286,16 +286,15 @@ class LookupRoad:
 
     def _now_us(self, pointers: Any) -> int:
         """An instant after all that is merged and not after the server's clock, but before what is being merged."""
-        if self._clock_offset_us is None:
-            self.clock_us()
-        assert self._clock_offset_us is not None
         stamps = [pointer.stamp_us + 1 for pointer in pointers]
         pending = [pointer.pending_us for pointer in pointers if pointer.pending_us is not None]
-        return int(min([max([time.monotonic_ns() // 1000 + self._clock_offset_us, *stamps]), *pending]))
+        return int(min([max([self.lately_us(), *stamps]), *pending]))
 
     def lately_us(self) -> int:
-        """The server's clock by what the last answer said of it: no trip is made."""
-        return time.time_ns() // 1000 + (self._clock_offset_us or 0)
+        """The server's clock by what the last answer said of it: only the first call makes a trip."""
+        if self._clock_offset_us is None:
+            return self.clock_us()
+        return time.monotonic_ns() // 1000 + self._clock_offset_us
 
     def _learn_clock(self, seconds: int, micros: int) -> int:
         clock_us = int(seconds) * 1_000_000 + int(micros)
