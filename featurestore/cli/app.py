@@ -37,6 +37,7 @@ for command in (
     quarantine.quarantine,
     checking.verify,
     skewing.skew,
+    skewing.drift,
     checking.demo,
 ):
     app.command()(command)
