@@ -29,6 +29,8 @@ def row_words(row: RowSeen, example: Example) -> str:
         said.append(f"known {duration(micros_between(row.event_at, row.known_at))} later")
     if row.committed_at is not None:
         said.append(f"in the log {_beside(example.served_at, row.committed_at, 'the answer')}")
+    elif row.kind:
+        said.append(f"in {row.place.rpartition('/')[2]}")
     return ", ".join(said)
 
 

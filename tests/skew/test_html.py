@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from featurestore.skew.causes import CAUSES, LATE_ROW
+from featurestore.skew.causes import CAUSES, LATE_ROW, STALE
 from featurestore.skew.html import html_of, verdict
 from featurestore.skew.report import SkewReport
 from tests.skew.bakery import open_bakery
@@ -182,6 +182,9 @@ def test_an_example_shows_who_saw_which_row() -> None:
     assert "only training (late row): guest 7, euros 12.5" in text
     assert "happened 4 h before, known 30 s later, in the log 1 s 997 ms after the answer" in text
     assert "both sides: 2 rows" in text
+    stale = example(STALE, row(4, held=False, kind=STALE))
+    text = Elements(html_of(replace(everything(), examples=(stale,)))).text
+    assert "happened 4 h before, known 30 s later, in orders.parquet" in text
     assert "window of 1 d" in text
 
 
