@@ -36,6 +36,7 @@ OTHERS = {
     "cli/checking.py": {"typer.Exit": 1},
     "cli/given.py": {"typer.BadParameter": 2},
     "cli/serving.py": {"typer.BadParameter": 1},
+    "cli/skewing.py": {"typer.BadParameter": 2, "typer.Exit": 2},
     "cli/training.py": {"typer.BadParameter": 1},
     "log/event_log.py": {"ValueError": 3, "RuntimeError": 2},
     "offline/select.py": {"AssertionError": 1},
