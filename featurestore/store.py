@@ -32,9 +32,11 @@ from featurestore.online.project import open_online
 from featurestore.online.server import Server
 from featurestore.online.vectors import Vectors
 from featurestore.plan.build import plan_feature_set, plan_view
+from featurestore.plan.certificates import Certificate, grant, now, product_version, standing, take_away
 from featurestore.plan.changes import remember
 from featurestore.plan.nodes import Plan, State, View
 from featurestore.plan.outcomes import Counts, SetAside
+from featurestore.plan.reaches import longest_reaches
 from featurestore.plan.scan import plan_scan
 from featurestore.semantics.instants import instant_us
 
@@ -135,13 +137,20 @@ class FeatureStore:
         as_of: str,
         statuses: bool = False,
         threads: int | None = None,
+        require_certificate: bool = False,
     ) -> Dataset:
         """A training set: every row of the spine with the features as of the instant in its column `as_of`.
 
         The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such
         files. Its columns pass through in order. With `statuses`, a column `<feature>__status` follows each feature.
+        Raises: NotCertified  when a certificate is required, here or in featurestore.toml, and the version has none.
         """
-        return build_dataset(self.plan(feature_set), spine, as_of, self.history, statuses=statuses, threads=threads)
+        plan, required = self.plan(feature_set), require_certificate or self.config.require_certificate
+        if required and not plan.static_sources:  # else the version is known when the tables were read
+            standing(self.config.home, plan.name, plan.version).required()
+        built = build_dataset(plan, spine, as_of, self.history, statuses=statuses, threads=threads)
+        found = standing(self.config.home, plan.name, built.version)
+        return replace(built, certificate=found.required() if required else found.certificate)
 
     def lookup(
         self,
@@ -183,7 +192,7 @@ class FeatureStore:
         """
         chosen = [plan_view(view.__spec__) for view in views] if views else self.views()
         self._beside |= {view.name: view for view in chosen if view not in self._defined()}
-        longest = _longest_reaches([*self._defined(), *self._beside.values()])
+        longest = longest_reaches([*self._defined(), *self._beside.values()])
         states = list({view.state.id: view.state for view in chosen if view.state}.values())
         report = MaterializeReport()
         with self._building():
@@ -202,12 +211,21 @@ class FeatureStore:
     def verify(
         self, feature_set: FeatureSet | str, *, cells: int = 1_000_000, seed: int = 0, progress: Progress | None = None
     ) -> ParityReport:
-        """Replay real history through both roads and compare every bit: the parity report."""
+        """Replay real history through both roads and compare every bit: the parity report.
+
+        Without a difference the version has a certificate from then on; with one it has none.
+        """
         from featurestore.check.verify import verify
 
-        return verify(
-            self.plan(feature_set), self.history, self.online.writer, cells=cells, seed=seed, progress=progress
-        )
+        plan, home = self.plan(feature_set), self.config.home
+        report = verify(plan, self.history, self.online.writer, cells=cells, seed=seed, progress=progress)
+        counts = (report.cells, report.nonnull, report.legs, seed, now(), product_version())
+        if report.differing:
+            reason = f"`verify` found {report.differing:,} of {report.cells:,} cells differing"
+            take_away(home, plan.name, report.version, reason)
+        else:
+            grant(home, Certificate(plan.name, report.version, plan.version, *counts))
+        return report
 
     def skew(
         self,
@@ -223,7 +241,7 @@ class FeatureStore:
         difference with its cause. Without `since`, the last day.
 
         With a `spine`, training takes its inputs from there, where a row has the request's `request_id`, or its key
-        and instant.
+        and instant. Cells that differ in computation, or without a cause, take the version's certificate away.
         Raises: InputError  when nothing was served in the period.
         """
         from featurestore.skew.compare import skew
@@ -236,7 +254,7 @@ class FeatureStore:
         end_us = time.time_ns() // 1000 + 1 if until is None else instant_us(until)
         begin_us = end_us - DAY_US if since is None else instant_us(since)
         served, notes = served_by_us(self.config.home / "served", plan, self._plannable(), begin_us, end_us)
-        return skew(
+        report = skew(
             plan,
             self.history,
             served,
@@ -248,6 +266,14 @@ class FeatureStore:
             notes=notes,
             progress=progress,
         )
+        self.doubt(report)
+        return report
+
+    def doubt(self, report: SkewReport) -> None:
+        """Take away the certificates of the versions that a report finds faulty."""
+        for version in report.faulty:
+            found = f"{report.compute_differing:,} compute differences and {report.unexplained:,} unexplained cells"
+            take_away(self.config.home, report.feature_set, version, f"`skew` found {found}")
 
     def skew_against(
         self,
@@ -367,15 +393,3 @@ class FeatureStore:
         with (self.config.home / "materialize.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _longest_reaches(views: Sequence[View]) -> dict[str, int | None]:
-    """For each state, how far back the views on it can look; None when one looks at all history."""
-    longest: dict[str, int | None] = {}
-    for view in views:
-        if view.state is not None:
-            reaches = [view.reach_us(span) for span in view.spans]
-            known = longest.get(view.state.id, 0)
-            far = max([known, *reaches]) if known is not None else 2**63
-            longest[view.state.id] = None if far >= 2**63 else far
-    return longest

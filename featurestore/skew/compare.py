@@ -20,7 +20,7 @@ from featurestore.offline.scan import History
 from featurestore.plan.nodes import Output, Plan
 from featurestore.semantics.dtypes import python_value
 from featurestore.semantics.instants import instant_text
-from featurestore.skew.causes import CAUSES
+from featurestore.skew.causes import CAUSES, UNEXPLAINED
 from featurestore.skew.examine import BIT, Examined, causes_of, examine
 from featurestore.skew.held import Held, what_was_held
 from featurestore.skew.report import Bucket, Example, FeatureSkew, Size, SkewReport
@@ -79,6 +79,7 @@ class Skew:
         self.compared: list[np.ndarray[Any, Any]] = []
         self.questions = self.computed = self.unproven = 0
         self.versions: list[str] = []
+        self.faulty: list[str] = []
 
     def add(self, served: Served) -> None:
         """Compare one part, portion by portion."""
@@ -88,6 +89,7 @@ class Skew:
             return
         if served.version not in self.versions:
             self.versions.append(served.version)
+        before = self._faults()
         with _both(self.plan, served.plan, self.history, first) as (now, then):
             for portion in chain([first], portions):
                 for replay in {id(now): now, id(then): then}.values():
@@ -95,6 +97,12 @@ class Skew:
                 held = None if self.manifests is None else self._held(then, portion)
                 training = None if self.spine is None else self.spine.inputs_of(portion)
                 self._take(examine(now, then, held, training), then, held, portion)
+        if self._faults() > before and served.version not in self.faulty:
+            self.faulty.append(served.version)
+
+    def _faults(self) -> int:
+        """Cells that differ in computation or without a cause."""
+        return sum(each.compute_differing + each.causes[UNEXPLAINED] for each in self.tallies.values())
 
     def report(
         self, begin_us: int, end_us: int, against: str | None, notes: Sequence[str], seconds: float
@@ -116,6 +124,7 @@ class Skew:
             self.evidence,
             tuple(notes),
             seconds,
+            tuple(self.faulty),
         )
 
     def _held(self, then: Replay, portion: pa.Table) -> dict[str, Held]:
