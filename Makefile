@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 EXAMPLES ?= 2000
 COUNT ?= 100
+CELLS ?= 1000000
 
 # A version manager may leave a `python3.13` on the path that does not run, and some systems ship Python
 # without ensurepip: a Python is fit when it says so itself.
@@ -18,7 +19,7 @@ export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz mutants bench clean
+.PHONY: help demo test lint format fuzz mutants soak bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +48,9 @@ fuzz: $(STAMP)  ## the generated tests with new random examples (EXAMPLES=2000 e
 
 mutants: $(STAMP)  ## faults planted one by one, and whether the tests notice (COUNT=100)
 	$(BIN)/python tests/mutants.py --count $(COUNT) --jobs $(JOBS)
+
+soak: $(STAMP)  ## a service under lookups, events and rebuilds; every served cell computed again (CELLS=1000000)
+	$(BIN)/python tests/soak.py --cells $(CELLS)
 
 bench: $(STAMP)  ## ours beside the bare engine, as ratios in one run
 	$(BIN)/python benchmarks/run.py

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.define.columns import Column, EventTime, KnownTime, Order, RowId, column
 from featurestore.define.data import Csv, DuckDBTable, Frame, Parquet, Query
+from featurestore.define.drift import Drift
 from featurestore.define.entity import Entity, Request
 from featurestore.define.feature import Feature, feature
 from featurestore.define.feature_set import FeatureSet
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Column",
     "Csv",
+    "Drift",
     "DuckDBTable",
     "Entity",
     "EventTime",

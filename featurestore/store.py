@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Self
 from featurestore.config import Config, read_config
 from featurestore.define.feature_set import FeatureSet
 from featurestore.define.load import Definitions, definition_files, load_definitions
+from featurestore.define.reload import forget_edited, is_replaced
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
-from featurestore.errors import DefinitionError, StoreEmpty
+from featurestore.errors import DefinitionError, InvalidDefinition, StoreEmpty
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Kept, Quarantine
 from featurestore.offline.dataset import Dataset, build_dataset
@@ -32,20 +33,20 @@ from featurestore.online.project import open_online
 from featurestore.online.server import Server
 from featurestore.online.vectors import Vectors
 from featurestore.plan.build import plan_feature_set, plan_view
-from featurestore.plan.certificates import Certificate, grant, now, product_version, standing, take_away
+from featurestore.plan.certificates import certificate_of
 from featurestore.plan.changes import remember
 from featurestore.plan.nodes import Plan, State, View
 from featurestore.plan.outcomes import Counts, SetAside
-from featurestore.plan.reaches import longest_reaches
 from featurestore.plan.scan import plan_scan
 from featurestore.semantics.instants import instant_us
 
 if TYPE_CHECKING:
     from featurestore.check.report import ParityReport
+    from featurestore.skew.distribution_report import DistributionReport
     from featurestore.skew.report import SkewReport
 
-GENERATIONS = "generations"
-"""The folder below the state folder that says what each generation was built from."""
+GENERATIONS, SERVED = "generations", "served"
+"""The folders below the state folder that say what each generation was built from, and what was served."""
 DAY_US = 86_400_000_000
 Progress = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
@@ -87,6 +88,7 @@ class FeatureStore:
         self, root: str | Path = ".", *, environment: str | None = None, home: str | Path | None = None
     ) -> None:
         self.config: Config = read_config(root, environment=environment, home=home)
+        forget_edited(self.config.root, self.config.definitions)
         self._server: Server | None = None
         self._plans: dict[str, tuple[FeatureSet, Plan]] = {}
         self._beside: dict[str, View] = {}
@@ -113,8 +115,16 @@ class FeatureStore:
         return History(self.config.root, self.log, quarantine=Quarantine(self.config.home / "quarantine"))
 
     def plan(self, feature_set: FeatureSet | str) -> Plan:
-        """The plan of a feature set, given itself or by name. Raises: UnknownFeature."""
-        chosen = self.definitions.feature_set(feature_set) if isinstance(feature_set, str) else feature_set
+        """The plan of a feature set, given itself or by name.
+
+        Raises: UnknownFeature, InvalidDefinition  when it is of a file that was edited, and there is no such set any
+                more, or it was made of a view that means something else now.
+        """
+        if isinstance(feature_set, str) or is_replaced(feature_set):
+            chosen = self.definitions.feature_set(feature_set if isinstance(feature_set, str) else feature_set.name)
+        else:
+            chosen = feature_set
+            self._check_current(chosen)
         known = self._plans.get(chosen.name)
         if known is None or known[0] is not chosen:
             known = self._plans[chosen.name] = (chosen, plan_feature_set(chosen))
@@ -142,15 +152,16 @@ class FeatureStore:
         """A training set: every row of the spine with the features as of the instant in its column `as_of`.
 
         The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such
-        files. Its columns pass through in order. With `statuses`, a column `<feature>__status` follows each feature.
+        files; relative paths start at the project's folder. Its columns pass through in order. With `statuses`, a
+        column `<feature>__status` follows each feature.
         Raises: NotCertified  when a certificate is required, here or in featurestore.toml, and the version has none.
         """
         plan, required = self.plan(feature_set), require_certificate or self.config.require_certificate
-        if required and not plan.static_sources:  # else the version is known when the tables were read
-            standing(self.config.home, plan.name, plan.version).required()
+        if not plan.static_sources:  # else the version is known when the tables were read
+            certificate_of(self.config.home, plan.name, plan.version, required=required)
         built = build_dataset(plan, spine, as_of, self.history, statuses=statuses, threads=threads)
-        found = standing(self.config.home, plan.name, built.version)
-        return replace(built, certificate=found.required() if required else found.certificate)
+        held = certificate_of(self.config.home, plan.name, built.version, required=required)
+        return replace(built, certificate=held)
 
     def lookup(
         self,
@@ -168,15 +179,14 @@ class FeatureStore:
 
     def ingest(self, source: type[Source] | str, events: object) -> IngestReport:
         """Push rows: they are committed to the source's history and applied to every state that reads it."""
-        cls = self.definitions.source(source) if isinstance(source, str) else source
-        scan = plan_scan(cls)
+        scan = plan_scan(self._source(source))
         states = [state for state in self._states() if state.scan.source == scan.source]
         return self.online.ingest(scan, states, events)
 
     def quarantined(self, source: type[Source] | str, *, limit: int = 20) -> Quarantined:
         """The rows of a source that were set aside, with their reasons: the newest `limit` of those that were pushed,
         and the first `limit` of its data and log."""
-        cls = self.definitions.source(source) if isinstance(source, str) else source
+        cls = self._source(source)
         kept = Quarantine(self.config.home / "quarantine")
         count, found = unusable_rows(plan_scan(cls), self.history, limit)
         pushed = tuple(deque(kept.rows(cls.__name__), maxlen=limit))
@@ -190,9 +200,9 @@ class FeatureStore:
 
         Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read.
         """
-        chosen = [plan_view(view.__spec__) for view in views] if views else self.views()
+        chosen = [plan_view(self._view(view).__spec__) for view in views] if views else self.views()
         self._beside |= {view.name: view for view in chosen if view not in self._defined()}
-        longest = longest_reaches([*self._defined(), *self._beside.values()])
+        longest = _longest_reaches([*self._defined(), *self._beside.values()])
         states = list({view.state.id: view.state for view in chosen if view.state}.values())
         report = MaterializeReport()
         with self._building():
@@ -215,16 +225,11 @@ class FeatureStore:
 
         Without a difference the version has a certificate from then on; with one it has none.
         """
-        from featurestore.check.verify import verify
+        from featurestore.check.verify import certify, verify
 
-        plan, home = self.plan(feature_set), self.config.home
+        plan = self.plan(feature_set)
         report = verify(plan, self.history, self.online.writer, cells=cells, seed=seed, progress=progress)
-        counts = (report.cells, report.nonnull, report.legs, seed, now(), product_version())
-        if report.differing:
-            reason = f"`verify` found {report.differing:,} of {report.cells:,} cells differing"
-            take_away(home, plan.name, report.version, reason)
-        else:
-            grant(home, Certificate(plan.name, report.version, plan.version, *counts))
+        certify(self.config.home, plan, report, seed)
         return report
 
     def skew(
@@ -244,21 +249,17 @@ class FeatureStore:
         and instant. Cells that differ in computation, or without a cause, take the version's certificate away.
         Raises: InputError  when nothing was served in the period.
         """
-        from featurestore.skew.compare import skew
+        from featurestore.skew.compare import doubt, skew
         from featurestore.skew.served import served_by_us
         from featurestore.skew.spine_inputs import SpineInputs
 
-        if "online" in self.__dict__ and self.online.served is not None:
-            self.online.served.flush()
         plan = self.plan(feature_set)
-        end_us = time.time_ns() // 1000 + 1 if until is None else instant_us(until)
-        begin_us = end_us - DAY_US if since is None else instant_us(since)
-        served, notes = served_by_us(self.config.home / "served", plan, self._plannable(), begin_us, end_us)
+        begin_us, end_us = self._period(since, until)
+        served, notes = served_by_us(self.config.home / SERVED, plan, self._plannable(), begin_us, end_us)
         report = skew(
             plan,
             self.history,
             served,
-            version=plan.version,
             begin_us=begin_us,
             end_us=end_us,
             manifests=self.config.home / GENERATIONS,
@@ -266,14 +267,28 @@ class FeatureStore:
             notes=notes,
             progress=progress,
         )
-        self.doubt(report)
+        doubt(self.config.home, report)
         return report
 
-    def doubt(self, report: SkewReport) -> None:
-        """Take away the certificates of the versions that a report finds faulty."""
-        for version in report.faulty:
-            found = f"{report.compute_differing:,} compute differences and {report.unexplained:,} unexplained cells"
-            take_away(self.config.home, report.feature_set, version, f"`skew` found {found}")
+    def drift(
+        self,
+        feature_set: FeatureSet | str,
+        training: str | Path,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> DistributionReport:
+        """How far what was served in a period is from a training set, by the distributions of its values. Without
+        `since`, the last day. `training` is a Parquet file that `dataset` wrote."""
+        from featurestore.log.served import served_rows
+        from featurestore.skew.drifted import drift
+
+        plan = self.plan(feature_set)
+        begin_us, end_us = self._period(since, until)
+        versions = served_rows(self.config.home / SERVED, plan.name, begin_us, end_us)
+        known = list(self._plannable())
+        tables = (table for each in versions if each.plan(known) == plan for table in each.tables())
+        return drift(plan, self.config.root / training, tables)
 
     def skew_against(
         self,
@@ -297,7 +312,6 @@ class FeatureStore:
             plan,
             self.history,
             [served],
-            version=plan.version,
             against=str(path),
             notes=notes,
             progress=progress,
@@ -320,6 +334,33 @@ class FeatureStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _period(self, since: datetime | str | None, until: datetime | str | None) -> tuple[int, int]:
+        """A period of the serving log, to which this process has written all that it answered."""
+        if "online" in self.__dict__ and self.online.served is not None:
+            self.online.served.flush()
+        end_us = time.time_ns() // 1000 + 1 if until is None else instant_us(until)
+        return end_us - DAY_US if since is None else instant_us(since), end_us
+
+    def _source(self, source: type[Source] | str) -> type[Source]:
+        if isinstance(source, str):
+            return self.definitions.source(source)
+        return self.definitions.source(source.__name__) if is_replaced(source.__spec__) else source
+
+    def _view(self, view: type[FeatureView]) -> type[FeatureView]:
+        return self.definitions.view(view.__name__) if is_replaced(view.__spec__) else view
+
+    def _check_current(self, feature_set: FeatureSet) -> None:
+        """Refuse a feature set of one's own over views of a file that was edited, unless they mean what they meant."""
+        for spec in {id(each.target): each.target for each in feature_set.features}.values():
+            if is_replaced(spec):
+                current = self.definitions.view(spec.name).__spec__
+                if plan_view(current).version != plan_view(spec).version:
+                    raise InvalidDefinition(
+                        f"the feature set `{feature_set.name}` was made of a view `{spec.name}` that was edited since",
+                        where=current.where,
+                        fix=f"import `{spec.name}` again, and make `{feature_set.name}` again",
+                    )
 
     def _plannable(self) -> Iterator[Plan]:
         """The plans of the feature sets of the definitions that are in order."""
@@ -393,3 +434,15 @@ class FeatureStore:
         with (self.config.home / "materialize.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _longest_reaches(views: Sequence[View]) -> dict[str, int | None]:
+    """For each state, how far back the views on it can look; None when one looks at all history."""
+    longest: dict[str, int | None] = {}
+    for view in views:
+        if view.state is not None:
+            reaches = [view.reach_us(span) for span in view.spans]
+            known = longest.get(view.state.id, 0)
+            far = max([known, *reaches]) if known is not None else 2**63
+            longest[view.state.id] = None if far >= 2**63 else far
+    return longest

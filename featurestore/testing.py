@@ -231,7 +231,7 @@ def _online(plan: Plan, rows: Mapping[str, list[dict[str, Value]]], inputs: dict
     for state in plan.states:
         scan, kept, applied = state.scan, derive(state), []
         for position, row in enumerate(rows[scan.source], start=1):
-            values = decode(encode(row), scan)
+            values = decode(encode([row], scan)[0], scan)
             applied.append((tuple(values[name] for name in state.key), kept(values, *_times(scan, values, position))))
         built[state.id], _ = store.apply(state, Pointer("tested", 0, 0, "tested", None, 0, 0), applied)
     store.publish(built)

@@ -35,7 +35,8 @@ from tests.serve.shop import serving
 ROOT = Path(__file__).resolve().parent.parent
 README, DEFINITIONS, SEMANTICS = (ROOT / name for name in ("README.md", "docs/definitions.md", "docs/semantics.md"))
 EXAMPLES = (ROOT / "docs/examples/fraud.md", ROOT / "docs/examples/recommender.md")
-PAGES = (README, DEFINITIONS, SEMANTICS, *EXAMPLES)
+DISTRIBUTION = ROOT / "docs/distribution.md"
+PAGES = (README, DEFINITIONS, SEMANTICS, DISTRIBUTION, *EXAMPLES)
 MINUTES = ("make", "featurestore demo", "featurestore verify")
 """Commands that are checked to exist and not run; their output is checked below in parts."""
 COMMANDS = tuple(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
@@ -168,7 +169,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FlightsReport]
     return folder, write(folder)
 
 
-@pytest.mark.parametrize("page", (README, DEFINITIONS), ids=lambda page: page.stem.lower())
+@pytest.mark.parametrize("page", (README, DEFINITIONS, DISTRIBUTION), ids=lambda page: page.stem.lower())
 def test_a_page_can_be_followed(page: Path, data: tuple[Path, FlightsReport], tmp_path: Path) -> None:
     """Every example of the page runs in a new copy of the project, one after the other, and prints what is written."""
     shutil.copytree(ROOT / "definitions", tmp_path / "definitions", ignore=shutil.ignore_patterns("__pycache__"))

@@ -189,7 +189,8 @@ def store(tmp_path: Path) -> Iterator[FeatureStore]:
 
 
 def test_r17_an_exception_fails_the_build_and_names_the_values(store: FeatureStore) -> None:
-    """A training set fails with the same error as a lookup, whatever an expression makes of the answer."""
+    """A training set fails with the same error as a lookup, whatever an expression makes of the answer; it names the
+    row of the spine with its key."""
     spine = [{"user": user, "offer": 3.0, "asked_at": AT.replace(hour=13)} for user in (7, 8)]
     part, guarded = (FeatureSet("offers", chosen) for chosen in (Offers.part, Offers.guarded))
     told = store.dataset(part, spine, as_of="asked_at")
@@ -199,6 +200,10 @@ def test_r17_an_exception_fails_the_build_and_names_the_values(store: FeatureSto
     with pytest.raises(RowFunctionFailed, match="raised ZeroDivisionError") as caught:
         store.dataset(guarded, spine, as_of="asked_at")
     assert caught.value.has == "offer=3.0, paid=0.0"
+    assert caught.value.where == "row 0 of the spine, user=7"
+    with pytest.raises(RowFunctionFailed) as caught:
+        store.dataset(guarded, [*([spine[1]] * 3000), spine[0]], as_of="asked_at", threads=2)
+    assert caught.value.where == "row 3000 of the spine, user=7"
 
 
 def test_r17_a_guard_does_not_keep_a_function_from_being_called() -> None:

@@ -77,7 +77,7 @@ class Looked:
 
     def waiting(self, look: str, feature_set: str, until_us: int) -> list[LogFile]:
         """The files of a feature set that were not looked at and were written before an instant, oldest first."""
-        found = []
+        found: list[LogFile] = []
         for version in _folders(self.served / feature_set):
             for day in _folders(version):
                 found += self._waiting_of_day(look, version.name, day, until_us)

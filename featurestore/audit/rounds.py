@@ -15,20 +15,22 @@ from featurestore.audit.looked import AGAIN, FIRST, LogFile, Looked
 from featurestore.audit.metrics import AuditMetrics
 from featurestore.errors import DefinitionError
 from featurestore.log.served import ServedVersion, served_sets
+from featurestore.offline.replay import Limits
 from featurestore.plan.nodes import Plan
-from featurestore.skew.compare import Served, skew
+from featurestore.skew.compare import Served, doubt, skew
 from featurestore.skew.report import SkewReport
 from featurestore.skew.served import asked_tables, plan_of
 from featurestore.store import GENERATIONS, FeatureStore
 
 QUESTIONS_AT_ONCE = 50_000
 """What is compared at a time: the history is read once for it, and memory holds it."""
+POLITE = Limits(threads=1, memory="2GB")
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an audit looks at, and what it may take of the machine.
+    """What an audit looks at, and what DuckDB may take of the machine for it.
 
     `share` of the lookups, chosen by request id; each `after_us` after it was served, and again after `again_us` if
     that is given.
@@ -37,8 +39,7 @@ class Settings:
     share: float
     after_us: int = 0
     again_us: int | None = None
-    threads: int = 1
-    memory_limit: str = "2GB"
+    limits: Limits = POLITE
 
 
 class Rounds:
@@ -138,10 +139,9 @@ class Rounds:
             store.history,
             served,
             manifests=store.config.home / GENERATIONS,
-            threads=self._settings.threads,
-            memory_limit=self._settings.memory_limit,
+            limits=self._settings.limits,
         )
-        store.doubt(report)
+        doubt(store.config.home, report)
         return report
 
     def _leave_out(self, name: str, look: str, files: list[LogFile], reason: str) -> None:

@@ -103,8 +103,8 @@ def _log(report: SkewReport) -> None:
 def _step_back(settings: Settings) -> None:
     """Leave the machine to those who serve."""
     os.nice(max(0, NICENESS - os.nice(0)))
-    pa.set_cpu_count(settings.threads)
-    pa.set_io_thread_count(settings.threads)
+    if settings.limits.threads is not None:
+        pa.set_cpu_count(settings.limits.threads)
 
 
 @contextmanager

@@ -39,6 +39,7 @@ from featurestore.online.events import decode, encode
 from featurestore.online.lookup import LookupRoad
 from featurestore.online.pointers import Pointer
 from featurestore.online.state_store import StateStore
+from featurestore.plan.certificates import Certificate, grant, now, product_version, take_away
 from featurestore.plan.nodes import Output, Plan, State
 from featurestore.semantics.dtypes import Value, python_value
 from featurestore.semantics.instants import instant_text
@@ -112,6 +113,16 @@ def verify(
     features = tuple(_parity(output, tallies[output.name]) for output in plan.outputs)
     version = plan.version_with(contents.items())
     return ParityReport(plan.name, version, LEGS, counts, features, time.perf_counter() - started, unusable)
+
+
+def certify(home: Path, plan: Plan, report: ParityReport, seed: int) -> None:
+    """Give the version that was verified its certificate, or take it away."""
+    if report.differing:
+        found = f"`verify` found {report.differing:,} of {report.cells:,} cells differing"
+        take_away(home, plan.name, report.version, found)
+    else:
+        counts = (report.cells, report.nonnull, report.legs, seed, now(), product_version())
+        grant(home, Certificate(plan.name, report.version, plan.version, *counts))
 
 
 def _slices(
@@ -233,7 +244,8 @@ def _ingest_until(
         kept, names = derive(state), [column.name for column in state.scan.columns]
         prepared = []
         for row in due[state.scan.source]:
-            values = decode(encode({name: row[held(name)] for name in names}), state.scan)
+            [body] = encode([{name: row[held(name)] for name in names}], state.scan)
+            values = decode(body, state.scan)
             key = tuple(values[name] for name in state.key)
             prepared.append(
                 (key, kept(values, row["event_at_us"], row["known_at_us"], row["row_id"], row["fingerprint"]))

@@ -36,11 +36,12 @@ def audit(
 ) -> None:
     """Compare what is new in the serving log with training, again and again.
 
-    Until Ctrl-C, with counts for Prometheus. With --once, exit code 1 when DuckDB gives other bits for the rows that the
-    state held, or a difference has no cause.
+    Until Ctrl-C, with counts for Prometheus. With --once, exit code 1 when DuckDB gives other bits for the rows that
+    the state held, or a difference has no cause.
     """
     from featurestore.audit import run
     from featurestore.audit.rounds import Settings
+    from featurestore.offline.replay import Limits
     from featurestore.semantics.instants import duration_us
 
     if as_json and not once:
@@ -50,8 +51,7 @@ def audit(
         share,
         0 if after == "0s" else duration_us(after),
         None if again is None else duration_us(again),
-        threads,
-        memory,
+        Limits(threads, memory),
     )
     if not once:
         every_s = duration_us(every) / 1e6

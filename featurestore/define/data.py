@@ -20,7 +20,8 @@ class Parquet:
 
 @dataclass(frozen=True, slots=True)
 class Csv:
-    """CSV files with a header line: a path or a glob, relative to the project's folder. Instants are ISO 8601 text."""
+    """CSV files with a header line, commas, and `"` around values: a path or a glob, relative to the project's folder.
+    Instants are ISO 8601 text."""
 
     path: str
 

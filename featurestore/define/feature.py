@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, overload
 
+from featurestore.define.drift import Drift, refuse_misplaced
 from featurestore.errors import InvalidDefinition, InvalidValue, TypeMismatch
 from featurestore.expr.fluent import Expr, Group
 from featurestore.expr.nodes import Default, Node
@@ -26,7 +27,7 @@ class Feature(Expr[T], Generic[T]):
         doc: str = "",
         owner: str = "",
         tags: tuple[str, ...] = (),
-        drift: float | None = None,
+        drift: Drift | None = None,
     ) -> None:
         super().__init__(node)
         self.named, self.doc, self.owner, self.tags, self.drift = named, doc, owner, tags, drift
@@ -41,7 +42,7 @@ def feature(
     doc: str = "",
     owner: str = "",
     tags: tuple[str, ...] = (),
-    drift: float | None = None,
+    drift: Drift | None = None,
 ) -> Feature[T]: ...
 @overload
 def feature(
@@ -52,7 +53,7 @@ def feature(
     doc: str = "",
     owner: str = "",
     tags: tuple[str, ...] = (),
-    drift: float | None = None,
+    drift: Drift | None = None,
 ) -> Group[T]: ...
 @overload
 def feature(
@@ -63,7 +64,7 @@ def feature(
     doc: str = "",
     owner: str = "",
     tags: tuple[str, ...] = (),
-    drift: float | None = None,
+    drift: Drift | None = None,
 ) -> dict[K, Expr[T]]: ...
 def feature(
     expr: Expr[Any] | Group[Any] | Mapping[Any, Expr[Any]],
@@ -73,9 +74,9 @@ def feature(
     doc: str = "",
     owner: str = "",
     tags: tuple[str, ...] = (),
-    drift: float | None = None,
+    drift: Drift | None = None,
 ) -> Feature[Any] | Group[Any] | dict[Any, Expr[Any]]:
-    """A feature with a default, a name that is not its attribute's, or a description.
+    """A feature with a default, a name that is not its attribute's, a description, or thresholds of its alarms.
 
     Of a group, every member has them, and `name` stands for the attribute: `name="late"` gives `late_1d`.
     """
@@ -99,6 +100,8 @@ def feature(
             f"`feature({expr!r:.60})` is given no expression", fix="write `feature(Source.column.mean(over=...))`"
         )
     node = expr.node
+    if drift is not None:
+        refuse_misplaced(drift, node.dtype, f"`{expr!r}`")
     if default is not None:
         value: Any = float(default) if node.dtype == FLOAT64 and isinstance(default, int) else default
         try:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from featurestore.define.entity import Entity, Request
 from featurestore.define.feature_set import FeatureSet
 from featurestore.define.places import attribute_at, needed_names, repeated_names, short_path
+from featurestore.define.reload import forget_edited
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
 from featurestore.errors import (
@@ -50,6 +51,10 @@ class Definitions:
         """The source of that name. Raises: UnknownFeature."""
         return self._named(self.sources, name, "source")
 
+    def view(self, name: str) -> type[FeatureView]:
+        """The view of that name. Raises: UnknownFeature."""
+        return self._named(self.views, name, "view")
+
     def _named(self, known: dict[str, T], name: str, kind: str) -> T:
         if name not in known:
             raise UnknownFeature(
@@ -78,7 +83,7 @@ def load_definitions(root: Path, folder: str) -> Definitions:
             where="featurestore.toml, `definitions`",
             fix="run `featurestore init`, or write a Python file there",
         )
-    _forget_other_projects(root, folder)
+    forget_edited(root, folder)
     # to the front, even when it is there: another project's folder of the same name must not be found first
     sys.path[:] = [str(root), *(path for path in sys.path if path != str(root))]
     importlib.invalidate_caches()
@@ -100,19 +105,11 @@ def load_definitions(root: Path, folder: str) -> Definitions:
             modules.append(importlib.import_module(name))
         except Exception as error:  # whatever a definition file raises is reported with its place
             errors.append(_located(error, root / folder))
+    forget_edited(root, folder)  # remembers what was imported just now
     found = _collect(modules, errors)
     if errors := _distinct(errors):
         raise errors[0] if len(errors) == 1 else DefinitionErrors(errors)
     return found
-
-
-def _forget_other_projects(root: Path, folder: str) -> None:
-    package = folder.replace("/", ".")
-    for name, module in list(sys.modules.items()):
-        if name == package or name.startswith(f"{package}."):
-            file = getattr(module, "__file__", None)
-            if file is None or not Path(file).is_relative_to(root):
-                del sys.modules[name]
 
 
 def _collect(modules: Iterable[ModuleType], errors: list[DefinitionError]) -> Definitions:
@@ -155,11 +152,9 @@ def _located(error: Exception, folder: Path) -> DefinitionError:
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)
     ]
-    file, line = (
-        (frames[-1].filename, frames[-1].lineno)
-        if frames
-        else (getattr(error, "filename", None) or str(folder), getattr(error, "lineno", None))
-    )
+    file, line = (frames[-1].filename, frames[-1].lineno) if frames else (str(folder), None)
+    if isinstance(error, SyntaxError) and error.filename:  # of this file, or of one that it imports
+        file, line = error.filename, error.lineno
     where = f"{short_path(file)}{f':{line}' if line else ''}"
     attribute = attribute_at(file, line) if line and file.endswith(".py") else None
     if attribute:

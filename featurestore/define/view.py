@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, ClassVar, get_args
 
 from featurestore.define.columns import Column, refuse_case_twins
+from featurestore.define.drift import Drift
 from featurestore.define.entity import EntityUse, KeyPart, Request, key_parts
 from featurestore.define.feature import Feature
 from featurestore.define.keys import checked_key
@@ -35,7 +36,7 @@ class FeatureSpec:
     doc: str = ""
     owner: str = ""
     tags: tuple[str, ...] = ()
-    drift: float | None = None
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True, slots=True)

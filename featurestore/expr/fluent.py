@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar, overload
@@ -95,7 +95,8 @@ class Expr(
 
     def isin(self, values: Iterable[Operand]) -> Expr[bool]:
         """True when it equals one of the values."""
-        listed = list(values)
+        # the order of a set is another one in each process, and would be another version (R20)
+        listed = sorted(values, key=repr) if isinstance(values, Set) else list(values)
         if not listed:
             raise InvalidDefinition(
                 "`isin` needs at least one value", where=f"`{self!r}.isin([])`", fix="list the values"

@@ -96,12 +96,7 @@ def _checked(python: Callable[..., Any]) -> PythonFunction:
     name = f"{python.__module__}.{python.__qualname__}"
     if inspect.iscoroutinefunction(python) or inspect.isgeneratorfunction(python) or inspect.isasyncgenfunction(python):
         raise InvalidDefinition(f"the row function `{name}` does not return its value", fix="write a plain `def`")
-    if python.__code__.co_freevars:
-        raise InvalidDefinition(
-            f"the row function `{name}` reads variables of the function around it",
-            has=python.__code__.co_freevars,
-            fix="move it to the top of the file, and give it what it needs",
-        )
+    _refuse_closure(python)
     try:
         annotations = inspect.get_annotations(python, eval_str=True)
     except NameError as error:
@@ -139,23 +134,28 @@ def _annotated(name: str, what: str, annotation: Any) -> tuple[DType, bool]:
 
 def _digest(python: FunctionType) -> str:
     """What stands for all that the function's answer depends on in its own package."""
-    seen: dict[str, str] = {}
-    _collect(python, seen)
-    return sha256(json.dumps(sorted(seen.items())).encode()).hexdigest()[:16]
+    texts: list[tuple[str, str]] = []
+    _collect(python, texts, set())
+    return sha256(json.dumps(sorted(set(texts))).encode()).hexdigest()[:16]
 
 
-def _collect(python: FunctionType, seen: dict[str, str]) -> None:
-    """Add the source of a function, and of what it reads: functions of its package, and constants."""
-    name = f"{python.__module__}.{python.__qualname__}"
-    if name in seen:
+def _collect(python: FunctionType, texts: list[tuple[str, str]], seen: set[FunctionType]) -> None:
+    """Add the source of a function, and of what it reads: functions of its package, and constants. What could change
+    without a trace is refused."""
+    if python in seen:
         return
+    seen.add(python)
+    name, package = f"{python.__module__}.{python.__qualname__}", python.__module__.split(".")[0]
+    _refuse_closure(python)
     try:
-        seen[name] = textwrap.dedent(inspect.getsource(python))
+        texts.append((name, textwrap.dedent(inspect.getsource(python))))
     except (OSError, TypeError):
         raise InvalidDefinition(
             f"the source of the row function `{name}` cannot be read",
             fix="write it in a file or a notebook: its source is part of the version",
         ) from None
+    for given, value in _defaults(python).items():
+        texts.append((f"{name}.{given}", _constant(name, given, value)))
     for read in sorted(set(_globals_read(python.__code__))):
         if read not in python.__globals__:
             if hasattr(builtins, read):
@@ -165,20 +165,71 @@ def _collect(python: FunctionType, seen: dict[str, str]) -> None:
             )
         value = python.__globals__[read]
         value = value.python if isinstance(value, RowFunction) else value
+        own = _module_of(value).split(".")[0] == package
         if isinstance(value, FunctionType):
-            if value.__module__.split(".")[0] == python.__module__.split(".")[0]:
-                _collect(value, seen)
-        elif not isinstance(value, (ModuleType, type)) and not inspect.isbuiltin(value):
-            seen[f"{python.__module__}.{read}"] = _constant(name, read, value)
+            if own:
+                _collect(value, texts, seen)
+        elif isinstance(value, (ModuleType, type)):
+            if own:
+                _refuse_unseen(name, f"`{read}`, a {'class' if isinstance(value, type) else 'module'} of its package")
+        elif not inspect.isbuiltin(value):
+            texts.append((f"{python.__module__}.{read}", _constant(name, read, value)))
+    for imported in _imported(python.__code__):
+        if imported.split(".")[0] in (package, ""):
+            _refuse_unseen(name, f"`{imported.lstrip('.')}`, which it imports from its package when it runs")
+
+
+def _refuse_closure(python: FunctionType) -> None:
+    if python.__code__.co_freevars:
+        raise InvalidDefinition(
+            f"the row function `{python.__module__}.{python.__qualname__}` reads variables of the function around it",
+            has=python.__code__.co_freevars,
+            fix="move it to the top of the file, and give it what it needs",
+        )
+
+
+def _refuse_unseen(name: str, what: str) -> None:
+    raise InvalidDefinition(
+        f"the row function `{name}` reads {what}: a change there would not change the version",
+        has="functions and constants are followed",
+        fix="import the function or the constant itself at the top of the file: `from definitions.rates import rate`",
+    )
+
+
+def _module_of(value: object) -> str:
+    return value.__name__ if isinstance(value, ModuleType) else str(getattr(value, "__module__", None) or "")
+
+
+def _defaults(python: FunctionType) -> dict[str, Any]:
+    """What the parameters of a function are when they are left out."""
+    found = inspect.signature(python).parameters.values()
+    return {each.name: each.default for each in found if each.default is not inspect.Parameter.empty}
 
 
 def _globals_read(code: CodeType) -> Iterator[str]:
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield str(instruction.argval)
+    for each in _codes(code):
+        for instruction in dis.get_instructions(each):
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                yield str(instruction.argval)
+
+
+def _imported(code: CodeType) -> Iterator[str]:
+    """The modules that are imported when code runs; relative ones begin with a dot."""
+    for each in _codes(code):
+        constants: list[Any] = []
+        for instruction in dis.get_instructions(each):
+            if instruction.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
+                constants.append(instruction.argval)
+            elif instruction.opname == "IMPORT_NAME":
+                yield f"{'.' * constants[-2]}{instruction.argval}"
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Code, and that of the functions in it."""
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _globals_read(constant)
+            yield from _codes(constant)
 
 
 def _constant(name: str, read: str, value: object) -> str:

@@ -12,21 +12,24 @@ import duckdb
 from featurestore.expr.nodes import ColumnRef, walk
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
-from featurestore.offline.scan import History, bad, scan_sql
+from featurestore.offline.scan import History, bad, reading, scan_sql
 from featurestore.plan.nodes import Scan, State
 from featurestore.plan.outcomes import Counts, SetAside, reason_text
 
 
-def reading_sql(
+def read_source(
     connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, states: Sequence[State], table: str
 ) -> str:
-    """The statement that reads a source into `table`: the columns that its states need, and what the account needs; all
-    columns of a static source, whose content is part of a version."""
+    """Read a source into `table`: the columns that its states need, and what the account needs; all columns of a static
+    source, whose content is part of a version. Gives the statement that did it."""
     text = scan_sql(connection, scan, history, counted=True)
     needed = {name for state in states for name in _columns_of(state)}
     unused = [quoted(held(each.name)) for each in scan.columns if each.name not in needed and scan.event_at is not None]
     rest = f" EXCLUDE ({', '.join(unused)})" if unused else ""
-    return f"CREATE TEMP TABLE {quoted(table)} AS\nSELECT *{rest} FROM (\n    {text}\n)"
+    statement = f"CREATE TEMP TABLE {quoted(table)} AS\nSELECT *{rest} FROM (\n    {text}\n)"
+    with reading(scan):
+        connection.execute(statement)
+    return statement
 
 
 def keyed(state: State) -> str:

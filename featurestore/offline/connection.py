@@ -11,6 +11,10 @@ from featurestore.semantics.kernels.table import macros_used
 from featurestore.semantics.macros import MACROS
 from featurestore.semantics.zones import local_offsets, offsets, wall_offsets
 
+CSV_OPTIONS = "header = true, delim = ',', quote = '\"', escape = '\"', comment = '', skip = 0"
+"""How a CSV file is written. DuckDB would guess it from a file's first rows, and one row would read differently in two
+files."""
+
 
 def connect(
     folders: Iterable[Path], *, threads: int | None = None, memory_limit: str | None = None

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import DuplicateName, InputError
-from featurestore.offline.accounts import account_of, reading_sql
+from featurestore.offline.accounts import account_of, read_source
 from featurestore.offline.connection import (
     connect,
     define_kernels,
@@ -109,7 +109,7 @@ def build_dataset(
     connection = connect(folders, threads=threads)
     clock = _Clock()
     try:
-        table = spine_table(spine, history.root, connection)
+        table = spine_table(spine, history.root)
         _check_names(plan, table, statuses)
         for zone in sorted(zones_of(plan.expressions)):
             define_zone(connection, zone)
@@ -118,8 +118,7 @@ def build_dataset(
         readings, accounts, contents, texts = [], {}, [], {}
         for source, scan in scans.items():
             read, states = f"{source}.read", [state for state in plan.states if state.scan.source == source]
-            readings.append(reading_sql(connection, scan, history, states, read))
-            connection.execute(readings[-1])
+            readings.append(read_source(connection, scan, history, states, read))
             accounts[source] = account_of(connection, scan, history, states, read)
             if source in plan.static_sources:
                 contents.append((source, content_of(connection, scan, quoted(read))))
@@ -127,7 +126,7 @@ def build_dataset(
         clock.took("sources")
         sql = select_sql(plan, texts, statuses=statuses)
         define_kernels(connection, sql)
-        with calling(connection, row_functions(plan.expressions)):
+        with calling(connection, plan):
             answers = connection.sql(sql).to_arrow_table()
         clock.took("features")
     finally:
@@ -174,7 +173,7 @@ def answer_canonical(plan: Plan, asked: pa.Table, history: History, *, threads: 
         texts = {source: scan_sql(connection, scan, history) for source, scan in scans.items()}
         sql = select_sql(plan, texts, statuses=True, canonical=True)
         define_kernels(connection, sql)
-        with calling(connection, row_functions(plan.expressions)):
+        with calling(connection, plan):
             answers: pa.Table = connection.sql(sql).to_arrow_table()
         return answers
     finally:
@@ -203,7 +202,8 @@ def _preamble(plan: Plan, sql: str) -> str:
         for zone in sorted(zones_of(plan.expressions))
     )
     functions = "".join(
-        f"-- {each.sql_name}({', '.join(given.name for given in each.parameters)}): the row function {each.name}\n"
+        f"-- {each.sql_name}({', '.join(['spine_row', *(given.name for given in each.parameters)])}): "
+        f"the row function {each.name}\n"
         for each in row_functions(plan.expressions)
     )
     return f"{macros}{zones}{functions}\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from featurestore.define.data import Csv, Data, DuckDBTable, Frame, Parquet, Query
 from featurestore.expr.nodes import FeatureRef, RequestRef, walk
 from featurestore.expr.printing import text_of
 from featurestore.offline.answers import Part, parts_of
@@ -33,25 +32,11 @@ def explained(
     for source, scan in scans.items():
         pushed = ", and pushed rows" if scan.data is not None and scan.row_id and scan.event_at else ""
         count = accounts[source].rows
-        lines += [f"  {source}: {_data(scan.data)}{pushed}", f"    {count:,} row{'s' * (count != 1)}{_times(scan)}"]
+        lines += [f"  {source}: {where_of(scan.data)}{pushed}", f"    {count:,} row{'s' * (count != 1)}{_times(scan)}"]
     lines += ["", f"views, as of `{as_of}` of each row of the spine"]
     for view in plan.views:
         lines += _view(plan, view)
     return "\n".join(lines)
-
-
-def _data(data: Data | None) -> str:
-    match data:
-        case None:
-            return "pushed rows"
-        case Frame():
-            return "a table in memory"
-        case Query():
-            return where_of(data)
-        case Parquet() | Csv():
-            return f"{type(data).__name__}({data.path!r})"
-        case DuckDBTable():
-            return f"DuckDBTable({data.path!r}, {data.table!r})"
 
 
 def _times(scan: Scan) -> str:

@@ -63,7 +63,7 @@ class SqlExpressions:
                 )
                 return found[0].sql.format(*arguments, all=listed, rest=rest, p=p, l=wall)
             case PythonCall():
-                listed = ", ".join(self.value(argument) for argument in node.arguments)
+                listed = ", ".join(["spine_row", *(self.value(argument) for argument in node.arguments)])
                 return f"{node.function.sql_name}({listed})"
             case Default():
                 inner, default = self.value(node.input), sql_literal(node.value, node.dtype)

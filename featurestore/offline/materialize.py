@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from featurestore.offline.accounts import account_of, reading_sql
+from featurestore.offline.accounts import account_of, read_source
 from featurestore.offline.connection import connect, define_kernels, define_zone
 from featurestore.offline.content import content_of
-from featurestore.offline.scan import History, scan_sql
+from featurestore.offline.scan import History, reading, scan_sql
 from featurestore.offline.states import key_names, state_sql, zones_of
 from featurestore.plan.nodes import State
 from featurestore.plan.outcomes import SetAside
@@ -40,7 +40,7 @@ def state_rows(state: State, history: History, clock_us: int, longest_us: int | 
     try:
         for zone in sorted(zones_of((*state.inputs, *state.filters))):
             define_zone(connection, zone)
-        connection.execute(reading_sql(connection, state.scan, history, [state], "source_rows"))
+        read_source(connection, state.scan, history, [state], "source_rows")
         sql = state_sql(state, "source_rows")
         define_kernels(connection, sql)
         connection.execute(f"CREATE TEMP TABLE facts AS {sql}")
@@ -57,7 +57,8 @@ def canonical_rows(source_state: State, history: History) -> tuple[pa.Table, str
     """All rows of a state's source as a scan gives them, for `verify` to replay, and the content of a static one."""
     connection = connect(history.folders(source_state.scan) or [history.root])
     try:
-        rows: pa.Table = connection.sql(scan_sql(connection, source_state.scan, history)).to_arrow_table()
+        with reading(source_state.scan):
+            rows: pa.Table = connection.sql(scan_sql(connection, source_state.scan, history)).to_arrow_table()
         connection.register("source_rows", rows)
         return rows, content_of(connection, source_state.scan, "source_rows")
     finally:

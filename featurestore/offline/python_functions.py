@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter, Signature
 from typing import Any
@@ -12,8 +12,10 @@ from duckdb.func import FunctionNullHandling
 
 from featurestore.errors import RowFunctionFailed
 from featurestore.expr.nodes import Node, PythonCall, walk
+from featurestore.offline.connection import quoted
 from featurestore.offline.expressions import sql_type
-from featurestore.semantics.dtypes import Value
+from featurestore.plan.nodes import Plan
+from featurestore.semantics.dtypes import Value, python_value
 from featurestore.semantics.python_functions import PythonFunction
 
 
@@ -24,14 +26,15 @@ def row_functions(nodes: Iterable[Node]) -> list[PythonFunction]:
 
 
 @contextmanager
-def calling(connection: duckdb.DuckDBPyConnection, functions: Sequence[PythonFunction]) -> Iterator[None]:
-    """Within it, a connection knows row functions, and what one of them raises is raised.
+def calling(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterator[None]:
+    """Within it, a connection knows the row functions of a plan.
 
-    Raises: RowFunctionFailed.
+    Raises: RowFunctionFailed  what one of them raised, with the row of `asked`.
     """
-    failures: list[RowFunctionFailed] = []
+    failures: list[tuple[int, RowFunctionFailed]] = []
+    functions = row_functions(plan.expressions)
     for function in functions:
-        types: list[Any] = [sql_type(each.dtype) for each in function.parameters]
+        types: list[Any] = ["BIGINT", *(sql_type(each.dtype) for each in function.parameters)]
         connection.create_function(
             function.sql_name,
             _noting(function, failures),
@@ -44,21 +47,32 @@ def calling(connection: duckdb.DuckDBPyConnection, functions: Sequence[PythonFun
         yield
     except duckdb.Error:
         if failures:
-            raise failures[0] from None
+            row, failure = min(failures, key=lambda each: each[0])
+            failure.where = ", ".join([f"row {row} of the spine", *_key_of(connection, plan, row)])
+            raise failure from None
         raise
     finally:
         for function in functions:
             connection.remove_function(function.sql_name)
 
 
-def _noting(function: PythonFunction, failures: list[RowFunctionFailed]) -> Callable[..., Value]:
-    def call(*values: Value) -> Value:
+def _noting(function: PythonFunction, failures: list[tuple[int, RowFunctionFailed]]) -> Callable[..., Value]:
+    def call(spine_row: int, *values: Value) -> Value:
         try:
             return function.answer(values)
         except RowFunctionFailed as failure:
-            failures.append(failure)
+            failures.append((spine_row, failure))
             raise
 
-    places = [Parameter(each.name, Parameter.POSITIONAL_OR_KEYWORD) for each in function.parameters]
+    names = ["spine_row", *(f"p{place}" for place in range(len(function.parameters)))]
+    places = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     call.__signature__ = Signature(places)  # type: ignore[attr-defined]  # DuckDB counts the parameters
     return call
+
+
+def _key_of(connection: duckdb.DuckDBPyConnection, plan: Plan, row: int) -> list[str]:
+    """The keys of a row of `asked`, as an error shows them."""
+    keys = [given for given in plan.inputs if given.key]
+    listed = ", ".join(["spine_row", *(quoted(f"i_{given.name}") for given in keys)])
+    [found] = connection.execute(f"SELECT {listed} FROM asked WHERE spine_row = {row}").fetchall()
+    return [f"{each.name}={python_value(value, each.dtype)!r:.80}" for each, value in zip(keys, found[1:], strict=True)]

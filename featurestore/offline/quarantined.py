@@ -11,7 +11,8 @@ import duckdb
 
 from featurestore.define.places import short_path
 from featurestore.offline.connection import connect, quoted
-from featurestore.offline.scan import FILE, RAW, History, reasoned_parts
+from featurestore.offline.scan import FILE, RAW, History, reading, reasoned_parts
+from featurestore.plan.log_rows import TYPES
 from featurestore.plan.nodes import Scan
 from featurestore.plan.outcomes import reason_text
 
@@ -36,9 +37,10 @@ def unusable_rows(scan: Scan, history: History, limit: int) -> tuple[int, list[U
         count, found = 0, list[Unusable]()
         for part in reasoned_parts(connection, scan, history):
             unusable = f"FROM ({part}) WHERE reason IS NOT NULL"
-            count += connection.execute(f"SELECT count(*) {unusable}").fetchall()[0][0]
-            if count and len(found) < limit:
-                found += _read(connection, scan, f"{unusable} LIMIT {limit - len(found)}")
+            with reading(scan):
+                count += connection.execute(f"SELECT count(*) {unusable}").fetchall()[0][0]
+                if count and len(found) < limit:
+                    found += _read(connection, scan, f"{unusable} LIMIT {limit - len(found)}")
         return count, found
     finally:
         connection.close()
@@ -49,7 +51,8 @@ def _read(connection: duckdb.DuckDBPyConnection, scan: Scan, unusable: str) -> l
     rows = []
     for place, raw, code in connection.execute(text).fetchall():
         row = json.loads(raw)
-        row.pop(FILE, None)
+        for ours in (FILE, TYPES):
+            row.pop(ours, None)
         file = short_path(place) if Path(place).is_absolute() else place
         rows.append(Unusable(file, reason_text(scan, code), row))
     return rows

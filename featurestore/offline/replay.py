@@ -8,15 +8,16 @@ the key, and so has rows that no other question sees. The SELECT is the one that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 import pyarrow as pa
 
 from featurestore.offline.columns import held
 from featurestore.offline.connection import connect, define_kernels, define_zone, quoted
-from featurestore.offline.python_functions import calling, row_functions
-from featurestore.offline.scan import History, placed_sql
+from featurestore.offline.content import content_of
+from featurestore.offline.python_functions import calling
+from featurestore.offline.scan import History, placed_sql, reading
 from featurestore.offline.select import select_sql
 from featurestore.offline.states import zones_of
 from featurestore.offline.windows import floored
@@ -27,28 +28,48 @@ MOST_PAIRS = 4_000_000
 """Rows with questions that are laid out at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What DuckDB may take of the machine: threads, and memory such as `2GB`; None is all that it likes."""
+
+    threads: int | None = None
+    memory: str | None = None
+
+
 class Replay:
     """One plan's sources, and the questions that are asked of them.
 
     Shape: `questions` has `spine_row` (0, 1, ..), `as_of_us`, `i_<input>`, and whatever conditions on rows read.
+    With `only_asked`, rows of other keys than theirs are left where they are, so later questions must have the same.
     Also a context manager. Raises: as a scan does.
     """
 
-    def __init__(self, plan: Plan, history: History, questions: pa.Table, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        history: History,
+        questions: pa.Table,
+        *,
+        only_asked: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
         self.plan = plan
+        limits = limits or Limits()
         scans = {state.scan.source: state.scan for state in plan.states}
         folders = [folder for scan in scans.values() for folder in history.folders(scan)]
-        self.connection = connect(folders or [history.root], threads=threads)
+        self.connection = connect(folders or [history.root], threads=limits.threads, memory_limit=limits.memory)
         try:
             for zone in sorted(zones_of(plan.expressions)):
                 define_zone(self.connection, zone)
+            self.add("questions", questions)
             for source, scan in scans.items():
                 rows = placed_sql(self.connection, scan, history)
-                self.connection.execute(
-                    f"CREATE TEMP TABLE {quoted(placed(source))} AS "
-                    f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({rows})"
-                )
-            self.add("questions", questions)
+                chosen = _asked(plan, source) if only_asked and scan.event_at is not None else "TRUE"
+                with reading(scan):
+                    self.connection.execute(
+                        f"CREATE TEMP TABLE {quoted(placed(source))} AS "
+                        f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({rows}) r WHERE {chosen}"
+                    )
         except BaseException:
             self.close()
             raise
@@ -58,6 +79,15 @@ class Replay:
         self.connection.register("given", table)
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * FROM given")
         self.connection.unregister("given")
+
+    def version(self) -> str:
+        """The version of the answers: the plan's, with the content of its static tables (R20)."""
+        contents = [
+            (state.scan.source, content_of(self.connection, state.scan, quoted(placed(state.scan.source))))
+            for state in self.plan.states
+            if state.scan.event_at is None
+        ]
+        return self.plan.version_with(contents)
 
     def columns(self, table: str) -> list[str]:
         """The names of a table's columns."""
@@ -81,7 +111,7 @@ class Replay:
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE asked AS {asked}")
         sql = select_sql(plan, texts, statuses=True, canonical=True)
         define_kernels(self.connection, sql)
-        with calling(self.connection, row_functions(plan.expressions)):
+        with calling(self.connection, plan):
             found: pa.Table = self.connection.sql(sql).to_arrow_table()
         return found
 
@@ -170,6 +200,18 @@ def visible(view: View) -> str:
     """Whether a row `r` is visible to a question `q` of a view (R3)."""
     instant = "q.as_of_us" if view.refresh_us == 1 else floored("q.as_of_us", view.refresh_us)
     return f"r.usable AND greatest(r.event_at_us, r.known_at_us) < {instant}"
+
+
+def _asked(plan: Plan, source: str) -> str:
+    """Whether a row `r` of a source has a key that a question asks for. Of a static table every row is part of the
+    version (R20)."""
+    tests = []
+    for view in plan.views:
+        if view.state is not None and view.state.scan.source == source:
+            pairs = zip(view.state.key, view.inputs, strict=True)
+            same = " AND ".join(f"r.{quoted(held(name))} = q.{quoted(f'i_{given}')}" for name, given in pairs)
+            tests.append(f"EXISTS (SELECT 1 FROM questions q WHERE {same})")
+    return " OR ".join(dict.fromkeys(tests))
 
 
 def _tag(place: int) -> str:

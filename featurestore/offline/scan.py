@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from glob import glob
 from hashlib import md5
@@ -17,7 +18,7 @@ from featurestore.errors import InputError, MissingColumn, did_you_mean
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
 from featurestore.offline.columns import canonical_column, check_zones, held, item_of, stood, stood_there
-from featurestore.offline.connection import define_zone, literal, quoted
+from featurestore.offline.connection import CSV_OPTIONS, define_zone, literal, quoted
 from featurestore.offline.expressions import sql_type
 from featurestore.offline.logged import logged_sql
 from featurestore.offline.queries import query_files, query_sql, where_of
@@ -66,7 +67,7 @@ def files_of(source: str, data: Parquet | Csv | DuckDBTable | Query, root: Path)
     if not files:
         raise InputError(
             f"the source `{source}` has no files",
-            where=f"{type(data).__name__}({data.path!r})",
+            where=where_of(data),
             has=f"nothing below {short_path(str(root.resolve()))} fits",
             fix="write the files, or mend the path",
         )
@@ -108,6 +109,22 @@ def scan_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History
             if name not in (scan.event_at, scan.known_at, scan.row_id)
         ]
     return f"SELECT {columns}, {', '.join(marks)}\n    FROM (\n      {union}\n    )"
+
+
+@contextmanager
+def reading(scan: Scan) -> Iterator[None]:
+    """Turn what DuckDB says of a source's files into InputError."""
+    try:
+        yield
+    except (duckdb.DatabaseError, duckdb.InvalidInputException) as error:
+        if isinstance(error, (duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InterruptException)):
+            raise
+        said = "; ".join(line for line in str(error).splitlines()[:4] if line.strip())
+        if "sniffing" in said:
+            said = 'lines that do not have the columns of the header, or that are not written as `a,"b",c`'
+        raise InputError(
+            f"the data of `{scan.source}` cannot be read", where=where_of(scan.data), has=said, fix="mend the file"
+        ) from None
 
 
 def reasoned_parts(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> list[str]:
@@ -205,16 +222,12 @@ def _data_sql(
     connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, root: Path, told: Sequence[str], raw: bool = False
 ) -> tuple[str, list[str]]:
     """The rows of a source's data, and which columns say what stood in them: those in `told`, and those that must."""
-    where, relation = _relation(connection, scan, data, root, f", filename = {literal(FILE)}" if raw else "")
-    try:
+    where, relation = (
+        where_of(data),
+        _relation(connection, scan, data, root, f", filename = {literal(FILE)}" if raw else ""),
+    )
+    with reading(scan):
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    except duckdb.Error as error:
-        raise InputError(
-            f"the data of `{scan.source}` cannot be read",
-            where=where,
-            has=str(error).splitlines()[0],
-            fix="mend the file",
-        ) from None
     types = {str(name): str(kind) for name, kind, *_ in described}
     columns, said = [], {}
     for column in scan.columns:
@@ -235,7 +248,8 @@ def _data_sql(
             )
         if (column.dtype.item or column.dtype).kind == "timestamp" and not scan.zone:
             held_type = item_of(types[column.stored])
-            check_zones(connection, relation, column.stored, held_type, f"`{scan.source}.{column.name}`", where)
+            with reading(scan):
+                check_zones(connection, relation, column.stored, held_type, f"`{scan.source}.{column.name}`", where)
         columns.append(f"{text} AS {quoted(held(column.name))}")
         found = stood_there(quoted(column.stored), types[column.stored], column.dtype, scan.zone)
         if found or column.name in told:
@@ -254,9 +268,7 @@ def _data_sql(
     )
 
 
-def _relation(
-    connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, root: Path, options: str
-) -> tuple[str, str]:
+def _relation(connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, root: Path, options: str) -> str:
     match data:
         case Parquet() | Csv():
             files = files_of(scan.source, data, root)
@@ -264,23 +276,23 @@ def _relation(
             function = (
                 "read_parquet({}, union_by_name = true{})"
                 if isinstance(data, Parquet)
-                else "read_csv({}, all_varchar = true, header = true{})"
+                else f"read_csv({{}}, all_varchar = true, {CSV_OPTIONS}{{}})"
             )
-            return f"{type(data).__name__}({data.path!r})", function.format(listed, options)
+            return function.format(listed, options)
         case Query():
-            return where_of(data), f"(\n{query_sql(scan.source, data, root)}\n)"
+            return f"(\n{query_sql(scan.source, data, root)}\n)"
         case DuckDBTable():
-            return f"DuckDBTable({data.path!r}, {data.table!r})", _attached(connection, scan, data, root)
+            return _attached(connection, scan, data, root)
         case Frame():
             name = f"frame_{scan.source}"
             connection.register(name, arrow_table(data.table, f"the data of `{scan.source}`"))
-            return "a table in memory", quoted(name)
+            return quoted(name)
 
 
 def _attached(connection: duckdb.DuckDBPyConnection, scan: Scan, data: DuckDBTable, root: Path) -> str:
     """The table's name, once its file is attached to read; two sources may share a file."""
     files = files_of(scan.source, data, root)
-    where = f"DuckDBTable({data.path!r}, {data.table!r})"
+    where = where_of(data)
     if len(files) > 1:
         raise InputError(
             f"`{data.path}` names {len(files)} files", where=where, has=[str(file) for file in files], fix="name one"

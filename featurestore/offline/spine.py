@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +12,53 @@ import pyarrow.parquet as pq
 
 from featurestore.errors import InputError, InvalidValue, MissingAsOf, MissingColumn, NaiveTime, did_you_mean, rename_to
 from featurestore.offline.columns import NAIVE, canonical_column, item_of
-from featurestore.offline.connection import literal, quoted
+from featurestore.offline.connection import CSV_OPTIONS, connect, literal, quoted
 from featurestore.offline.expressions import sql_type
+from featurestore.offline.queries import spine_sql, where_of_spine
 from featurestore.plan.nodes import Input, Plan
 from featurestore.semantics.dtypes import TIMESTAMP
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US
 from featurestore.tables import arrow_table
 
+_SELECT = re.compile(r"\s*(select|with|from)[\s*('\"]", re.IGNORECASE)
 
-def spine_table(spine: object, root: Path, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+
+def spine_table(spine: object, root: Path) -> pa.Table:
     """A spine as Arrow: from pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT
-    over such files."""
-    if isinstance(spine, (str, Path)):
-        text = str(spine)
-        if isinstance(spine, str) and text.lstrip().lower().startswith(
-            ("select ", "with ", "from ", "select\n", "with\n", "from\n")
-        ):
-            try:
-                found: pa.Table = connection.sql(text).to_arrow_table()
-                return found
-            except duckdb.Error as error:
-                raise InputError(
-                    "the spine's SQL failed", where=text[:200], has=str(error).splitlines()[0], fix="mend the SQL"
-                ) from None
-        path = root / text
-        if not path.is_file():
-            raise InputError(
-                f"there is no spine file `{text}`",
-                where=str(root),
-                fix="give the path of a Parquet or CSV file, or a SELECT",
-            )
-        if path.suffix == ".csv":
-            rows: pa.Table = connection.sql(f"SELECT * FROM read_csv({literal(str(path))})").to_arrow_table()
-            return rows
+    over files below the project's folder. Relative paths start there."""
+    if not isinstance(spine, (str, Path)):
+        return arrow_table(spine, "the spine")
+    text = str(spine)
+    if isinstance(spine, str) and _SELECT.match(text):
+        sql, files = spine_sql(text, root)
+        return _read(sql, [file.parent for file in files] or [root], "the spine's SQL failed", where_of_spine(text))
+    path = (root / text).resolve()
+    if not path.is_file():
+        raise InputError(
+            f"there is no spine file `{text}`",
+            where=str(root),
+            fix="give the path of a Parquet or CSV file, or a SELECT",
+        )
+    failed = f"the spine file `{text}` cannot be read"
+    if path.suffix == ".csv":
+        return _read(f"SELECT * FROM read_csv([{literal(str(path))}], {CSV_OPTIONS})", [path.parent], failed, str(root))
+    try:
         return pq.read_table(path)
-    return arrow_table(spine, "the spine")
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            failed, where=str(root), has=str(error).splitlines()[0], fix="give a Parquet or CSV file"
+        ) from None
+
+
+def _read(sql: str, folders: list[Path], failed: str, where: str) -> pa.Table:
+    connection = connect(folders)
+    try:
+        found: pa.Table = connection.sql(sql).to_arrow_table()
+        return found
+    except duckdb.Error as error:
+        raise InputError(failed, where=where, has=str(error).splitlines()[0], fix="mend the SQL, or the file") from None
+    finally:
+        connection.close()
 
 
 def ask(connection: duckdb.DuckDBPyConnection, plan: Plan, spine: pa.Table, as_of: str) -> None:

@@ -22,9 +22,21 @@ from featurestore.errors import (
     did_you_mean,
 )
 from featurestore.online import codec
-from featurestore.plan.nodes import Scan
-from featurestore.plan.outcomes import BAD_VALUES, MISFIT, SKIPPED, reason_of, reason_text
-from featurestore.semantics.dtypes import DATE, FLOAT64, TIMESTAMP, DType, Value, canonical, list_of
+from featurestore.plan.log_rows import BAD_VALUES, TYPES, type_to_tell
+from featurestore.plan.nodes import Scan, ScanColumn
+from featurestore.plan.outcomes import MISFIT, SKIPPED, reason_of, reason_text
+from featurestore.semantics import decimals
+from featurestore.semantics.dtypes import (
+    DATE,
+    FLOAT64,
+    INT64,
+    TIMESTAMP,
+    DType,
+    Value,
+    canonical,
+    dtype_named,
+    list_of,
+)
 from featurestore.semantics.identity import fingerprint
 from featurestore.semantics.instants import INT64_MAX, INT64_MIN, moment_of
 from featurestore.semantics.zones import instant_of_local_us
@@ -112,23 +124,34 @@ def check_events(scan: Scan, events: object) -> Checked:
     return checked
 
 
-def encode(row: Row) -> str:
-    """A canonical row as the log keeps it."""
-    return codec.encode(row)
+def encode(rows: Iterable[Row], scan: Scan) -> list[str]:
+    """Canonical rows as the log keeps them."""
+    told = ((column.name, type_to_tell(column.dtype)) for column in scan.columns)
+    types = {TYPES: {name: text for name, text in told if text}}
+    return [codec.encode(row | types) for row in rows]
 
 
 def decode(body: str, scan: Scan) -> Row:
     """A row of the log with the columns of today: one that was declared later is null, and so is a value that its
     column does not hold any more."""
     stored = codec.decode(body)
-    return {column.name: of_today(stored.get(column.name), column.dtype) for column in scan.columns}
+    types = stored.get(TYPES)
+    return {column.name: _of_today(stored.get(column.name), column, types) for column in scan.columns}
 
 
-def of_today(value: Value, dtype: DType) -> Value:
-    """A stored value as a type reads it; null where the type does not hold it."""
+def _of_today(value: Value, column: ScanColumn, types: Mapping[str, str] | None) -> Value:
+    """A stored value as its column's type reads it; null where the type does not hold it."""
+    told = type_to_tell(column.dtype) if types is None else types.get(column.name)
+    if column.dtype.kind in ("list", "vector"):
+        return _items_held(value, column.dtype, told)
+    return _held(value, column.dtype, told)
+
+
+def _held(value: Value, dtype: DType, told: str | None) -> Value:
+    """A value as a type reads it; `told` is the type that it was written with, if it does not say so itself."""
     kind = dtype.kind
-    if kind in ("list", "vector"):
-        return _items_of_today(value, dtype)
+    if type(value) is int and told != type_to_tell(dtype):
+        return _rescaled(value, dtype, told) if kind == "decimal" else None
     if kind == "float64" and type(value) is int and abs(value) <= 2**53:
         return float(value)
     if kind in _STORED and type(value) is not _STORED[kind]:
@@ -139,12 +162,22 @@ def of_today(value: Value, dtype: DType) -> Value:
     return value if low is None or high is None or low <= value <= high else None
 
 
-def _items_of_today(value: Value, dtype: DType) -> Value:
+def _rescaled(number: int, dtype: DType, told: str | None) -> Value:
+    """An int, or a decimal of other digits, as a decimal; times and dates are none."""
+    held = INT64 if told is None else dtype_named(told)
+    if held.kind not in ("int64", "decimal"):
+        return None
+    return decimals.rescaled(number, held.scale, dtype.precision, dtype.scale)
+
+
+def _items_held(value: Value, dtype: DType, told: str | None) -> Value:
     """A list is held only if all its items are, and a vector only if none of them is null."""
     if not isinstance(value, list) or (dtype.kind == "vector" and len(value) != dtype.length):
         return None
-    item_type = dtype.item or FLOAT64
-    items = tuple(None if type(item) is int and item_type == FLOAT64 else of_today(item, item_type) for item in value)
+    item_type, item_told = dtype.item or FLOAT64, told and str(dtype_named(told).item or told)
+    items = tuple(
+        None if type(item) is int and item_type == FLOAT64 else _held(item, item_type, item_told) for item in value
+    )
     lost = any(item is None and (given is not None or not dtype.item) for item, given in zip(items, value, strict=True))
     return None if lost else items
 

@@ -216,7 +216,7 @@ class OnlineStore:
         if not checked.rows:
             return range(0)
         stamp_us = max(self.clock_us(), (self.log.last_known_at_us(scan.source) or 0) + 1)
-        return self.log.append(scan.source, [encode(row) for row in checked.rows], stamp_us)
+        return self.log.append(scan.source, encode(checked.rows, scan), stamp_us)
 
     def _hold(self, states: Sequence[State]) -> None:
         """Keep lookups before the stamp that is about to be taken, until its rows are in every key (R13)."""

@@ -96,7 +96,7 @@ def plan_view(spec: ViewSpec) -> View:
         state=state,
         inputs=tuple(part.input for part in spec.key),
         answers=tuple(Answer(node, folds[node]) for node in aggregates),
-        features=tuple(PlannedFeature(feature.name, feature.node, feature.doc) for feature in spec.features),
+        features=tuple(PlannedFeature(each.name, each.node, each.doc, each.drift) for each in spec.features),
         version=view_version(spec, scan),
         refresh_us=spec.refresh_us,
     )

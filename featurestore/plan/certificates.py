@@ -109,6 +109,12 @@ def standing(home: Path, feature_set: str, version: str) -> Standing:
     return Standing(feature_set, version, held)
 
 
+def certificate_of(home: Path, feature_set: str, version: str, *, required: bool) -> Certificate | None:
+    """The certificate of a version. Raises: NotCertified  when it is required and there is none."""
+    found = standing(home, feature_set, version)
+    return found.required() if required else found.certificate
+
+
 def standings(home: Path, feature_set: str) -> Iterator[Standing]:
     """The versions of a feature set of which anything is known."""
     for path in sorted((home / FOLDER / feature_set).glob("*.json")):

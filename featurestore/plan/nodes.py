@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from featurestore.define.drift import Drift
 from featurestore.expr.nodes import Aggregate, Node
 from featurestore.semantics.dtypes import DType
 from featurestore.semantics.windows import Span
@@ -83,11 +84,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFeature:
-    """One feature of a view."""
+    """One feature of a view. What is said of it beside its expression is no part of its meaning (R20)."""
 
     name: str
     node: Node
     doc: str = field(default="", compare=False)
+    drift: Drift | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from featurestore.plan.nodes import Scan
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US
@@ -17,8 +17,6 @@ NOTHING, MISFIT, SKIPPED, OUT_OF_RANGE = range(4)
 jumped over, or an instant that is too far away."""
 EVENT, KNOWN, ROW_ID = 0, 4, 8
 """Whose fault it is; a reason's code is the sum of the two. Of several reasons the least is told."""
-BAD_VALUES: Final = "!"
-"""The name under which a row of the log keeps the texts of its bad values, by column; no column can be called so."""
 
 
 @dataclass(slots=True)

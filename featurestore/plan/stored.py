@@ -44,8 +44,9 @@ _KINDS: dict[str, Callable[..., Any]] = {
         *(DType, Span, Parameter, PythonFunction),
     )
 }
-_ELSEWHERE = {"data", "target", "python"}
-"""What a node refers to and does not hold: files, classes and functions of the definitions."""
+_ELSEWHERE = {"data", "target", "python", "drift"}
+"""What a node refers to and does not hold, or what changes no value: files, classes and functions of the definitions,
+and thresholds."""
 
 
 def encode_plan(plan: Plan) -> str:

@@ -18,6 +18,7 @@ from featurestore.expr.nodes import (
     RequestRef,
 )
 from featurestore.plan.nodes import FoldUse, Scan, digest
+from featurestore.plan.scan import plan_scan
 from featurestore.semantics.windows import Span
 from featurestore.semantics.zones import tzdata_version
 
@@ -67,6 +68,7 @@ def meaning_of_node(node: Node) -> list[object]:
             feature = next(each for each in target.features if each.name == node.name)
             return [
                 "feature",
+                meaning_of_scan(plan_scan(target.source)) if target.source else None,
                 [part.input for part in target.key],
                 list(target.key_columns),
                 target.refresh_us,

@@ -43,6 +43,16 @@ def unscaled(value: Decimal | int | str, precision: int, scale: int) -> int | No
     return (-number if sign else number) if number < 10**precision else None
 
 
+def rescaled(number: int, held_scale: int, precision: int, scale: int) -> int | None:
+    """An unscaled integer of one scale as that of another, or None when so many digits do not hold it exactly.
+
+    >>> rescaled(1230, 2, 12, 1), rescaled(1234, 2, 12, 1), rescaled(5, 0, 3, 2)
+    (123, None, 500)
+    """
+    whole, rest = divmod(number * 10**scale, 10**held_scale)
+    return whole if rest == 0 and abs(whole) < 10**precision else None
+
+
 def scaled(number: int, scale: int) -> Decimal:
     """The decimal of an unscaled integer, whatever the context of `decimal` says.
 
@@ -111,6 +121,15 @@ def sql_unscaled(text: str, precision: int, scale: int, held: tuple[int, int]) -
         f"CASE WHEN n % {step} = 0 AND n // {step} BETWEEN -{most}::HUGEINT AND {most}::HUGEINT "
         f"THEN CAST(n // {step} AS BIGINT) END"
     )
+
+
+def sql_rescaled(number: str, held_scale: str, precision: int, scale: int) -> str:
+    """`rescaled` in DuckDB, of a BIGINT and a scale that is a column."""
+    powers = ", ".join(f"{10**places}::HUGEINT" for places in range(DIGITS + 1))
+    wide, unit = f"({number}::HUGEINT * {10**scale}::HUGEINT)", f"[{powers}][{held_scale} + 1]"
+    most = 10**precision - 1
+    fits = f"{wide} % {unit} = 0 AND {wide} // {unit} BETWEEN -{most}::HUGEINT AND {most}::HUGEINT"
+    return f"CASE WHEN {fits} THEN CAST({wide} // {unit} AS BIGINT) END"
 
 
 def sql_parsed(text: str, precision: int, scale: int) -> str:

@@ -37,17 +37,17 @@ def served_elsewhere(
         if zone:
             define_zone(connection, zone)
         relation = f"read_parquet([{literal(str(path.resolve()))}])"
-        types = _described(connection, relation, path)
-        outputs = _outputs(plan, types, names or {}, path)
+        types = described(connection, relation, path)
         notes: list[str] = []
         _check_columns(plan, types, as_of, path)
-        columns = [f"{_read(as_of, types[as_of], TIMESTAMP, zone, path)} AS as_of_us"]
+        outputs = _outputs(plan, types, names or {}, path)
+        columns = [f"{read_as(as_of, types[as_of], TIMESTAMP, zone, path)} AS as_of_us"]
         columns += [
-            f"{_read(each.name, types[each.name], each.dtype, zone, path, notes)} AS {quoted(f'i_{each.name}')}"
+            f"{read_as(each.name, types[each.name], each.dtype, zone, path, notes)} AS {quoted(f'i_{each.name}')}"
             for each in plan.inputs
         ]
         columns += [
-            f"{_read(theirs, types[theirs], output.dtype, zone, path)} AS {quoted(f'v.{output.name}')}"
+            f"{read_as(theirs, types[theirs], output.dtype, zone, path)} AS {quoted(f'v.{output.name}')}"
             for theirs, output in outputs.items()
         ]
         request = f"CAST({quoted(REQUEST_ID)} AS VARCHAR)" if REQUEST_ID in types else "''"
@@ -67,7 +67,8 @@ def served_elsewhere(
     return Served("another system", kept, [rows.append_column("served_us", rows.column("as_of_us"))]), notes
 
 
-def _described(connection: duckdb.DuckDBPyConnection, relation: str, path: Path) -> dict[str, str]:
+def described(connection: duckdb.DuckDBPyConnection, relation: str, path: Path) -> dict[str, str]:
+    """The columns of a file of vectors with their types in DuckDB. Raises: InputError  when it is no Parquet."""
     try:
         found = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     except duckdb.Error as error:
@@ -125,7 +126,7 @@ def _check_columns(plan: Plan, types: Mapping[str, str], as_of: str, path: Path)
             )
 
 
-def _read(name: str, stored: str, dtype: DType, zone: str | None, path: Path, notes: list[str] | None = None) -> str:
+def read_as(name: str, stored: str, dtype: DType, zone: str | None, path: Path, notes: list[str] | None = None) -> str:
     """A column as canonical values. What only looks like another type is read as what it says, and noted."""
     column = quoted(name)
     if (dtype.item or dtype).kind == "timestamp" and stored in NAIVE and not zone:

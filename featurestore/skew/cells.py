@@ -22,6 +22,8 @@ def same_cells(replay: Replay, outputs: Sequence[Output], answers: pa.Table, tra
     The answers may be those to some of the questions; `transform` is what became of a value `{a}` on its way.
     Shape: as many rows as answers, in their order.
     """
+    if not outputs or not answers.num_rows:
+        return np.zeros((answers.num_rows, len(outputs)), dtype=bool)
     replay.add("answers", answers)
     served = set(replay.columns("questions"))
     tests = []
@@ -34,6 +36,4 @@ def same_cells(replay: Replay, outputs: Sequence[Output], answers: pa.Table, tra
     found = replay.connection.sql(
         f"SELECT {', '.join(tests)} FROM answers a JOIN questions q USING (spine_row) ORDER BY spine_row"
     ).to_arrow_table()
-    if not tests or not found.num_rows:
-        return np.zeros((answers.num_rows, len(outputs)), dtype=bool)
     return np.column_stack([column.to_numpy() for column in found.columns]).astype(bool)

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import InputError
-from featurestore.offline.replay import Replay
+from featurestore.offline.replay import Limits, Replay
 from featurestore.offline.scan import History
+from featurestore.plan.certificates import take_away
 from featurestore.plan.nodes import Output, Plan
 from featurestore.semantics.dtypes import python_value
 from featurestore.semantics.instants import instant_text
@@ -68,9 +69,11 @@ class Skew:
     """The comparison of one feature set, fed with what was served, part by part."""
 
     def __init__(
-        self, plan: Plan, history: History, manifests: Path | None, version: str, spine: SpineInputs | None
+        self, plan: Plan, history: History, manifests: Path | None, spine: SpineInputs | None, limits: Limits | None
     ) -> None:
-        self.plan, self.history, self.manifests, self.version, self.spine = plan, history, manifests, version, spine
+        self.plan, self.history, self.manifests, self.spine = plan, history, manifests, spine
+        self.limits = limits
+        self.version = plan.version
         self.tallies: dict[str, _Tally] = {}
         self.examples: dict[tuple[str, int], list[Example]] = {}
         self.evidence: dict[str, list[str]] = {}
@@ -90,11 +93,14 @@ class Skew:
         if served.version not in self.versions:
             self.versions.append(served.version)
         before = self._faults()
-        with _both(self.plan, served.plan, self.history, first) as (now, then):
-            for portion in chain([first], portions):
+        second = next(portions, None)
+        alone = second is None and self.spine is None  # else other keys are asked for, too
+        with _both(self.plan, served.plan, self.history, first, alone, self.limits) as (now, then):
+            self.version = now.version()
+            for portion in chain([first], [] if second is None else [second], portions):
                 for replay in {id(now): now, id(then): then}.values():
                     replay.add("questions", portion)
-                held = None if self.manifests is None else self._held(then, portion)
+                held = None if self.manifests is None else self._held(then, now, portion)
                 training = None if self.spine is None else self.spine.inputs_of(portion)
                 self._take(examine(now, then, held, training), then, held, portion)
         if self._faults() > before and served.version not in self.faulty:
@@ -127,13 +133,13 @@ class Skew:
             tuple(self.faulty),
         )
 
-    def _held(self, then: Replay, portion: pa.Table) -> dict[str, Held]:
+    def _held(self, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:
         assert self.manifests is not None
         generations = {
             state.id: [each for each in portion.column(f"g.{state.id}").unique().to_pylist() if each]
             for state in then.plan.states
         }
-        return what_was_held(then, self.history, generations, self.manifests)
+        return what_was_held(then, now, self.history, generations, self.manifests)
 
     def _take(self, found: Examined, then: Replay, held: dict[str, Held] | None, portion: pa.Table) -> None:
         moments = portion.column("served_us").to_numpy()
@@ -223,10 +229,13 @@ class Skew:
 class _both:  # reads as a statement: `with _both(now, then, ...) as (now, then):`
     """The replays of today's plan and of the one that served; one and the same where they are equal."""
 
-    def __init__(self, now: Plan, then: Plan, history: History, questions: pa.Table) -> None:
-        self._now = Replay(now, history, questions)
+    def __init__(
+        self, now: Plan, then: Plan, history: History, questions: pa.Table, only_asked: bool, limits: Limits | None
+    ) -> None:
+        self._now = Replay(now, history, questions, only_asked=only_asked, limits=limits)
         try:
-            self._then = self._now if now == then else Replay(then, history, questions)
+            same = now == then
+            self._then = self._now if same else Replay(then, history, questions, only_asked=only_asked, limits=limits)
         except BaseException:
             self._now.close()
             raise
@@ -244,13 +253,13 @@ def skew(
     history: History,
     served: Iterable[Served],
     *,
-    version: str,
     begin_us: int | None = None,
     end_us: int | None = None,
     manifests: Path | None = None,
     spine: SpineInputs | None = None,
     against: str | None = None,
     notes: Sequence[str] = (),
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> SkewReport:
     """Compare what was served with training, by the plan of today. Without a period it is that of the vectors.
@@ -259,7 +268,7 @@ def skew(
     Raises: InputError  when nothing was served in the period.
     """
     started = time.perf_counter()
-    compared = Skew(plan, history, manifests, version, spine)
+    compared = Skew(plan, history, manifests, spine, limits)
     for done, part in enumerate(served):
         if progress:
             progress(f"version {part.version}", done, done + 1)
@@ -275,6 +284,13 @@ def skew(
     begin_us = int(moments.min()) if begin_us is None else begin_us
     end_us = int(moments.max()) + 1 if end_us is None else end_us
     return compared.report(begin_us, end_us, against, notes, time.perf_counter() - started)
+
+
+def doubt(home: Path, report: SkewReport) -> None:
+    """Take away the certificates of the versions that a report finds faulty."""
+    found = f"{report.compute_differing:,} compute differences and {report.unexplained:,} unexplained cells"
+    for version in report.faulty:
+        take_away(home, report.feature_set, version, f"`skew` found {found}")
 
 
 def _portions(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

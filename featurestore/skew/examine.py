@@ -53,7 +53,6 @@ class Examined:
     training: pa.Table
     replayed: pa.Table
     evidence: dict[str, list[str]] = field(default_factory=dict)
-    kinds: dict[int, set[str]] = field(default_factory=dict)
 
 
 def examine(
@@ -81,7 +80,6 @@ class _Examination:
         self.evidence: dict[str, list[str]] = {}
 
     def run(self) -> Examined:
-        everything = list(range(self.count))
         whole = self.then.answers()
         alike = same_cells(self.then, self.outputs, whole)
         kinds, steps = self._unheld()
@@ -95,7 +93,8 @@ class _Examination:
             replayed = _replaced(whole, chosen, answers)
             self._try_steps(alike, steps)
         proven = self._proven()
-        training = whole if self._as_it_was() else self._training(everything)
+        unchanged = self.now is self.then and self.training_inputs is None
+        training = whole if unchanged else self._answered((), list(range(self.count)))
         compared = np.zeros_like(alike)
         compared[:, self.common] = True
         same = alike | ~compared
@@ -110,7 +109,7 @@ class _Examination:
         self._name_unknown(labels, training)
         labels[(open_cells | wrong) & (labels == 0)] = BIT[causes.UNEXPLAINED]
         return Examined(
-            self.outputs, alike | ~proven, proven, compared, same, labels, training, replayed, self.evidence, kinds
+            self.outputs, alike | ~proven, proven, compared, same, labels, training, replayed, self.evidence
         )
 
     # What the state held
@@ -164,12 +163,6 @@ class _Examination:
 
     # What training says
 
-    def _as_it_was(self) -> bool:
-        return self.now is self.then and self.training_inputs is None
-
-    def _training(self, chosen: Sequence[int]) -> pa.Table:
-        return self._answered((), chosen, {})
-
     def _same(self, replay: Replay, answers: pa.Table, narrowing: Narrowing = AS_IT_IS) -> Mask:
         """Where answers by either plan are what was served; the cells of a feature that the plan lacks are not."""
         here = {output.name: output for output in replay.plan.outputs}
@@ -180,16 +173,18 @@ class _Examination:
                 found[:, [place]] = same_cells(replay, [output], answers.select(_columns(output)), narrowing.sql)
         return found
 
-    def _answered(self, taken: Sequence[str], chosen: Sequence[int], kinds: Mapping[int, set[str]]) -> pa.Table:
+    def _answered(self, taken: Sequence[str], chosen: Sequence[int]) -> pa.Table:
         """The answers when some reasons are taken away, and the others stay."""
         replay = self.then if DEFINITION in taken else self.now
         questions = self.logged if INPUT in taken or self.training_inputs is None else self._with_training_inputs()
         replay.add("questions", questions)
         rows = [kind for kind in taken if kind in CLASSES]
         if rows and self.held is not None:
-            now = {state.id for state in replay.plan.states}
-            conditions = {state: each.without(rows) for state, each in self.held.items() if state in now}
-            conditions |= dict.fromkeys(now - conditions.keys(), "TRUE")
+            by_source = {each.state.scan.source: each for each in self.held.values()}
+            conditions = {}
+            for state in replay.plan.states:
+                held = self.held.get(state.id) or by_source.get(state.scan.source)
+                conditions[state.id] = held.without(rows) if held else "TRUE"
             answers = replay.seeing(chosen, conditions)
         else:
             answers = replay.answers(chosen_questions(chosen))
@@ -218,7 +213,7 @@ class _Examination:
                 chosen = [int(row) for row in left if set(rows) <= kinds.get(int(row), set())]
                 if chosen:
                     replay = self.then if DEFINITION in taken else self.now
-                    found = self._same(replay, self._answered(taken, chosen, kinds))
+                    found = self._same(replay, self._answered(taken, chosen))
                     cells = np.zeros_like(open_cells)
                     cells[chosen] = found
                     labels[cells & open_cells & (labels == 0)] = sum(BIT[each] for each in taken)
@@ -332,15 +327,19 @@ class _Examination:
 
     def _name_unknown(self, labels: Labels, training: pa.Table) -> None:
         """A key that had no row when the answer was given is told as that: late rows are why, and say less."""
-        late = {BIT[kind] for kind in CLASSES}
+        views = {view.name: view.state for view in self.then.plan.views}
+        unknown: dict[str, npt.NDArray[np.bool_]] = {}
+        for output in self.outputs:
+            state, served = views[output.view], f"s.{output.name}"
+            trained = f"{output.name}__status"
+            if state and served in self.logged.column_names and trained in training.column_names:
+                came = self.logged.column(served).to_numpy() == NOT_FOUND
+                came &= training.column(trained).to_numpy() != NOT_FOUND
+                unknown[state.id] = unknown.get(state.id, np.zeros(self.count, dtype=bool)) | came
         for place, output in enumerate(self.outputs):
-            name = f"s.{output.name}"
-            if name not in self.logged.column_names or f"{output.name}__status" not in training.column_names:
-                continue
-            served = self.logged.column(name).to_numpy()
-            trained = training.column(f"{output.name}__status").to_numpy()
-            rows = np.isin(labels[:, place], list(late)) & (served == NOT_FOUND) & (trained != NOT_FOUND)
-            labels[rows, place] = BIT[causes.UNKNOWN]
+            for state_id in _states(self.then.plan, output) & unknown.keys():
+                rows = np.isin(labels[:, place], [BIT[kind] for kind in CLASSES]) & unknown[state_id]
+                labels[rows, place] = BIT[causes.UNKNOWN]
 
     def _note(self, cause: str, texts: Sequence[str]) -> None:
         known = self.evidence.setdefault(cause, [])

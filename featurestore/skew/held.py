@@ -84,16 +84,18 @@ def set_aside(source: str) -> str:
 
 
 def what_was_held(
-    replay: Replay, history: History, generations: Mapping[str, Sequence[str]], folder: Path
+    then: Replay, now: Replay, history: History, generations: Mapping[str, Sequence[str]], folder: Path
 ) -> dict[str, Held]:
-    """For each state of the replay's plan, what its generations held. Manifests are in `folder`."""
+    """For each state of the plan of `then`, what its generations held, as conditions for both replays. Manifests are in
+    `folder`."""
     found = {}
     seen: dict[str, tuple[FileSeen, ...]] = {}
-    for state in replay.plan.states:
+    for state in then.plan.states:
         source = state.scan.source
         if source not in seen:
             seen[source] = seen_files(state.scan, history)
-            _add_set_aside(replay, state, history.quarantine)
+            for replay in {id(then): then, id(now): now}.values():
+                replay.add(set_aside(source), _set_aside(state, history.quarantine))
         by_file = isinstance(state.scan.data, (Parquet, Csv))
         held = found[state.id] = Held(state, seen[source], by_file)
         for generation in generations.get(state.id, ()):
@@ -135,7 +137,7 @@ def _know(held: Held, generation: str, folder: Path) -> None:
     held.files[generation] = there
 
 
-def _add_set_aside(replay: Replay, state: State, quarantine: Quarantine | None) -> None:
+def _set_aside(state: State, quarantine: Quarantine | None) -> pa.Table:
     rows = []
     row_id = state.scan.row_id
     if quarantine is not None and row_id is not None:
@@ -143,4 +145,4 @@ def _add_set_aside(replay: Replay, state: State, quarantine: Quarantine | None) 
             if each.row.get(row_id) is not None:
                 rows.append({"row_id": str(each.row[row_id]), "at_us": instant_us(each.at)})
     columns: dict[str, pa.DataType] = {"row_id": pa.string(), "at_us": pa.int64()}
-    replay.add(set_aside(state.scan.source), pa.Table.from_pylist(rows, schema=pa.schema(columns)))
+    return pa.Table.from_pylist(rows, schema=pa.schema(columns))

@@ -65,6 +65,11 @@ AS_IT_IS = Narrowing("", "", "{a}")
 NARROWINGS = (
     Narrowing(causes.NARROWED, "float32", "CAST(CAST({a} AS FLOAT) AS DOUBLE)"),
     *(Narrowing(causes.ROUNDED, f"to {places} decimal places", f"round({{a}}, {places})") for places in range(7)),
+    # halves are rounded another way where the number is printed
+    *(
+        Narrowing(causes.ROUNDED, f"to {places} decimal places", f"CAST(printf('%.{places}f', {{a}}) AS DOUBLE)")
+        for places in range(7)
+    ),
 )
 
 

@@ -25,7 +25,7 @@ class SpineInputs:
         self.names = [each.name for each in plan.inputs]
         connection = connect([root])
         try:
-            table = spine_table(spine, root, connection)
+            table = spine_table(spine, root)
             ask(connection, plan, table, as_of)
             asked: pa.Table = connection.sql("SELECT * FROM asked ORDER BY spine_row").to_arrow_table()
         finally:

@@ -104,7 +104,7 @@ def run(plan: Plan, client: redis.Redis, cells: int = 2_000) -> ParityReport:
     return verify(plan, History(Path()), client, cells=cells, seed=3)
 
 
-def test_roads_that_agree_show_no_difference_on_any_leg(plan: Plan, client: redis.Redis) -> None:
+def test_r19_roads_that_agree_show_no_difference_on_any_leg(plan: Plan, client: redis.Redis) -> None:
     """Over rows with ties, nulls and late ones, no cell differs, and most of them say something."""
     report = run(plan, client, cells=20_000)
     assert report.differing == 0
@@ -202,7 +202,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_found(fault: str, plan: Plan, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_r19_a_planted_fault_is_found(
+    fault: str, plan: Plan, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each wrong rule differs somewhere, and the report shows the first place with key, instant and both values."""
     FAULTS[fault](monkeypatch)
     report = run(plan, client)

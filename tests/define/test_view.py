@@ -8,6 +8,7 @@ import pytest
 
 from featurestore import (
     Column,
+    Drift,
     Entity,
     EventTime,
     Feature,
@@ -60,7 +61,7 @@ class Sales(FeatureView, entity=User, source=Sale):
     spent = feature(Sale.amount.sum(over=("1d", "7d")), default=0.0, doc="money", owner="shop", tags=("money",))
     late = feature(rows(over=("1d", "7d")), name="count")
     by = {country: rows(over="7d", where=Sale.country == country) for country in ("fr", "de")}
-    top = feature({n: Sale.amount.max(over=f"{n}d") for n in (1, 2)}, default=-1.0, drift=0.1)
+    top = feature({n: Sale.amount.max(over=f"{n}d") for n in (1, 2)}, default=-1.0, drift=Drift(psi=0.1))
 
 
 class Friend(Sales, entity=User(user=Trip.friend)):
@@ -90,7 +91,7 @@ def test_what_is_said_of_a_group_is_said_of_each_member() -> None:
     assert {(specs[name].doc, specs[name].owner, specs[name].tags) for name in ("spent_1d", "spent_7d")} == {
         ("money", "shop", ("money",))
     }
-    assert specs["top_1"].drift == 0.1
+    assert specs["top_1"].drift == Drift(psi=0.1)
     member = Friend.spent["1d"]
     assert isinstance(member, Feature) and member.doc == "money"
     assert value(Sales.spent["7d"], [], key=1, as_of="2024-05-01T00:00Z") == 0.0

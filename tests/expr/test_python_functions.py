@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import linecache
 import math
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
@@ -212,18 +213,25 @@ def scored(value: float) -> float:
 '''
 
 
-def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> str:
-    """The digest of the row function in a file."""
-    text = FILE.format(**({"rate": "2", "helper": "below", "helped": "", "doc": "A score."} | changed))
+def digest_of(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The digest of the row function `scored` in a file of that text."""
     (tmp_path / "scoring.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     sys.modules.pop("scoring", None)
     importlib.invalidate_caches()
     linecache.checkcache()
-    made: str = importlib.import_module("scoring").scored.function.digest
-    del sys.modules["scoring"]
-    return made
+    try:
+        found: str = importlib.import_module("scoring").scored.function.digest
+        return found
+    finally:
+        sys.modules.pop("scoring", None)
+
+
+def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> str:
+    """The digest of the row function in a file."""
+    text = FILE.format(**({"rate": "2", "helper": "below", "helped": "", "doc": "A score."} | changed))
+    return digest_of(text, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -237,6 +245,50 @@ def test_r20_its_source_and_what_it_reads_are_its_version(
     assert before == again
     same = changed == {"rate": "(2, 3)[0]"}
     assert (digest(tmp_path, monkeypatch, **changed) == before) is same
+
+
+SCORED = (
+    "from featurestore import row_function\n\n{above}\n\n@row_function\ndef scored(x: float) -> float:\n    {body}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("above", "changed"),
+    [
+        ("a = lambda x: x * 2\nb = lambda x: x * 3", "a = lambda x: x * 2\nb = lambda x: x * 4"),
+        ("K = 1.0\ndef a(x, k=K): return x * k\nb = abs", "K = 2.0\ndef a(x, k=K): return x * k\nb = abs"),
+    ],
+    ids=["lambdas", "a default"],
+)
+def test_r20_what_a_function_of_its_package_does_counts(
+    above: str, changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Functions without a name of their own are told apart, and a default that is computed is part of its function."""
+    made = [
+        digest_of(SCORED.format(above=each, body="return a(x) + b(x)"), tmp_path, monkeypatch)
+        for each in (above, changed, above)
+    ]
+    assert made[0] == made[2] != made[1]
+
+
+@pytest.mark.parametrize(
+    ("above", "body", "what"),
+    [
+        ("import scoring", "return scoring.rate(x)", "`scoring`, a module of its package"),
+        ("class Rates:\n    high = 2.0", "return x * Rates.high", "`Rates`, a class of its package"),
+        ("def times(k):\n    return lambda x: x * k\n\ntwice = times(2)", "return twice(x)", "reads variables of"),
+        ("", "from scoring import rate; return rate(x)", "`scoring`, which it imports"),
+        ("", "from . import rates; return rates.of(x)", "which it imports"),
+    ],
+    ids=["module", "class", "closure", "import", "relative import"],
+)
+def test_r20_what_could_change_without_another_version_is_refused(
+    above: str, body: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be followed is no part of the version, so a row function may not read it."""
+    with pytest.raises(InvalidDefinition, match=re.escape(what)) as caught:
+        digest_of(SCORED.format(above=above, body=body), tmp_path, monkeypatch)
+    assert caught.value.has and caught.value.fix
 
 
 def test_r20_the_version_of_a_view_has_its_row_functions() -> None:

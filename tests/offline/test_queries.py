@@ -26,7 +26,7 @@ from featurestore import (
     rows,
 )
 from featurestore.errors import InputError, InvalidDefinition, MissingColumn
-from featurestore.offline.queries import query_files, query_sql
+from featurestore.offline.queries import query_files, query_sql, spine_sql
 
 AT = datetime(2024, 5, 1, tzinfo=UTC)
 SPINE = [{"user": user, "at": datetime(2024, 5, 2, tzinfo=UTC)} for user in (1, 2, 3)]
@@ -184,7 +184,7 @@ def test_a_query_reads_files_and_depends_on_nothing_else(sql: str, project: Path
 
 def test_a_query_without_files_says_which_path_fits_none(project: Path) -> None:
     """A path that fits nothing is an error, never no rows."""
-    with pytest.raises(InputError, match=r"has no files `data/non\*.csv`"):
+    with pytest.raises(InputError, match=r"finds no files `data/non\*.csv`"):
         query_sql("Order", Query("FROM read_csv('data/non*.csv')"), project)
 
 
@@ -205,6 +205,64 @@ def test_a_linked_folder_is_part_of_the_project(project: Path, tmp_path_factory:
     [file] = query_files("Order", Query("FROM read_csv('data/linked/*.csv')"), project)
     assert file == elsewhere / "a.csv"
     assert query_files("Order", Query(f"FROM read_csv('{project}/data/refunds.csv')"), project)
+
+
+ASKED = "SELECT *, TIMESTAMPTZ '2024-05-02 00:00:00Z' AS asked_at"
+
+
+@pytest.mark.parametrize(
+    ("spine", "users"),
+    [
+        (f"{ASKED} FROM 'data/it''s/1.parquet'", [1]),
+        (f'{ASKED} FROM "data/it\'s/*.parquet" AS o ORDER BY o."user"', [1, 2]),
+        (f"{ASKED} FROM 'data/**/2.parquet' WHERE \"2\".id = 2", [2]),
+        (f"with\tq AS ({ASKED} FROM read_parquet('data/it''s/2.parquet')) FROM q", [2]),
+        ("FROM 'data/linked/a{b}.csv' WHERE now() > asked_at USING SAMPLE 100%", [3]),
+        ("data/linked/a{b}.csv", [3]),
+        (Path("data/asked.parquet"), [4]),
+        ("ELSEWHERE/a{b}.csv", [3]),
+    ],
+)
+def test_a_spine_is_found_from_the_projects_folder(
+    spine: str | Path, users: list[int], project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A SELECT and a path mean the same in every working folder, and follow a link out of the project."""
+
+    class Order(Source, data=Query("FROM read_parquet('data/it''s/*')")):
+        user: Column[int]
+        at: EventTime
+
+    class Orders(FeatureView, entity=User, source=Order):
+        number = rows()
+
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "a{b}.csv").write_text("user,asked_at\n3,2024-05-02T00:00:00Z\n")
+    os.symlink(elsewhere, project / "data" / "linked")
+    pq.write_table(pa.table({"user": [4], "asked_at": [AT]}), project / "data" / "asked.parquet")
+    if isinstance(spine, str):
+        spine = spine.replace("ELSEWHERE", str(elsewhere))
+    assert Path.cwd() != project
+    with FeatureStore(project) as store:
+        found = store.dataset(FeatureSet("orders", Orders), spine, as_of="asked_at").to_arrow()
+    assert found["user"].to_pylist() == users
+    assert found["orders__number"].to_pylist() == [int(user < 3) for user in users]
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("SELECT * FROM '../other.parquet'", "not below the project's folder"),
+        ("SELECT * FROM 'data/none.parquet'", "the spine's SQL finds no files `data/none.parquet`"),
+        ("SELECT * FROM orders", "the spine's SQL reads `orders`, which is no name that it defines"),
+        ("SELECT * FROM read_text('featurestore.toml')", "calls `read_text`"),
+        ("SELECT * FRM x", "the spine's SQL is no SELECT"),
+    ],
+)
+def test_a_spine_reads_files_of_the_project_only(sql: str, says: str, project: Path) -> None:
+    """What a query of a source may not read, a spine may not read either."""
+    with pytest.raises(InputError, match=says) as caught:
+        spine_sql(sql, project)
+    assert caught.value.where == sql and caught.value.has and caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from featurestore import Column, Csv, EventTime, Frame, KnownTime, Parquet, RowI
 from featurestore.errors import FeatureStoreError, InputError, MissingColumn, NaiveTime
 from featurestore.log.event_log import EventLog
 from featurestore.offline.connection import connect
-from featurestore.offline.scan import History, scan_sql
+from featurestore.offline.scan import History, reading, scan_sql
 from featurestore.online.events import check_events, encode
 from featurestore.plan.scan import plan_scan
 from featurestore.semantics.identity import fingerprint
@@ -59,7 +59,9 @@ def scanned(made: type[Source], root: Path, log: EventLog | None = None) -> list
     scan, history = plan_scan(made), History(root, log)
     connection = connect([root, *history.folders(scan)])
     try:
-        rows: list[dict[str, Any]] = connection.sql(scan_sql(connection, scan, history)).to_arrow_table().to_pylist()
+        with reading(scan):
+            found: pa.Table = connection.sql(scan_sql(connection, scan, history)).to_arrow_table()
+        rows: list[dict[str, Any]] = found.to_pylist()
         return [{name.removeprefix("c."): value for name, value in row.items()} for row in rows]
     finally:
         connection.close()
@@ -88,12 +90,17 @@ def test_every_make_of_table_gives_the_same_rows(tmp_path: Path) -> None:
         assert scanned(source(data), tmp_path) == expected(), data
 
 
+def push(log: EventLog) -> None:
+    """Append ROWS, known at 7."""
+    scan = plan_scan(source())
+    with log.turn("Thing"):
+        log.append("Thing", encode(check_events(scan, ROWS).rows, scan), 7)
+
+
 def test_pushed_rows_are_the_same_rows(tmp_path: Path) -> None:
     """What goes through the log comes out of a scan as it went in."""
     log = EventLog(tmp_path / "log")
-    checked = check_events(plan_scan(source()), ROWS)
-    with log.turn("Thing"):
-        log.append("Thing", [encode(row) for row in checked.rows], 7)
+    push(log)
     assert scanned(source(), tmp_path, log) == [row | {"known_at_us": 7} for row in expected()]
     log.close()
 
@@ -101,8 +108,7 @@ def test_pushed_rows_are_the_same_rows(tmp_path: Path) -> None:
 def test_history_and_log_are_one_source(tmp_path: Path) -> None:
     """A source with data and pushed rows has both."""
     log = EventLog(tmp_path / "log")
-    with log.turn("Thing"):
-        log.append("Thing", [encode(row) for row in check_events(plan_scan(source()), ROWS).rows], 7)
+    push(log)
     assert len(scanned(source(Frame(TABLE)), tmp_path, log)) == 6
     log.close()
 
@@ -202,3 +208,38 @@ def test_nothing_but_the_declared_folders_can_be_read(tmp_path: Path) -> None:
         with pytest.raises(Exception, match=r"(?i)permission|disabled|locked|cannot"):
             connection.execute(text)
     connection.close()
+
+
+def csv_source(tmp_path: Path, text: str) -> type[Source]:
+    """A source over a CSV file with the column `text`; `@` stands for an instant, and one comes first."""
+    text = f"at,text\n{text}".replace("@", "2024-05-01T00:00:00Z")
+    (tmp_path / "rows.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    return source(Csv("rows.csv"), {"at": EventTime, "text": Column[str]})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("@,a\n@,'b'\n", ["a", "'b'"]),
+        ("@,'a'\n" * 3, ["'a'"] * 3),
+        ("@,a\n" * 25_000 + '@,"b"\n', ["a"] * 25_000 + ["b"]),
+        ("@,#a\n@,b#c\n", ["#a", "b#c"]),
+        ('@,"a""b"\n@,"c,\nd"\n', ['a"b', "c,\nd"]),
+    ],
+    ids=["an apostrophe", "apostrophes", "quoted late", "hash", "doubled"],
+)
+def test_r8_a_csv_file_is_read_as_it_is_written(text: str, found: list[str], tmp_path: Path) -> None:
+    """How values are quoted is not guessed from the rows before, so a row reads the same in every file."""
+    assert sorted(row["text"] for row in scanned(csv_source(tmp_path, text), tmp_path)) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["@\n", "@,a\n@,b,c\n", '@,a\n@,"b\\"c"\n', "@,a\n" * 25_000 + "@\n", "@,a\n@,\udcff\n", "x\nat,text\n@,a\n"],
+    ids=["short", "long", "backslash", "short late", "no UTF-8", "a second header"],
+)
+def test_r16_a_csv_file_with_lines_that_do_not_fit_is_an_error(text: str, tmp_path: Path) -> None:
+    """No line is skipped: the error names the source and says what is wrong."""
+    with pytest.raises(InputError, match="the data of `Thing` cannot be read") as caught:
+        scanned(csv_source(tmp_path, text), tmp_path)
+    assert caught.value.where == "Csv('rows.csv')" and caught.value.has and caught.value.fix

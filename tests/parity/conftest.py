@@ -14,6 +14,6 @@ from featurestore.online.server import connect, open_server
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
     """A client of a server of its own."""
     with open_server(tmp_path_factory.mktemp("parity")) as server:
-        client = connect(server.url)
+        client = connect(server.url, timeout_s=30)  # a busy machine is no wrong answer
         yield client
         client.close()

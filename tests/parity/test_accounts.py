@@ -21,7 +21,7 @@ from featurestore import Csv, FeatureView, Parquet, Source, rows
 from featurestore.cli.given import rows_of_file
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
-from featurestore.offline.accounts import account_of, reading_sql
+from featurestore.offline.accounts import account_of, read_source
 from featurestore.offline.connection import connect
 from featurestore.offline.materialize import state_rows
 from featurestore.offline.scan import History
@@ -113,7 +113,7 @@ def read(source: type[Source], root: Path, log: EventLog | None = None) -> SetAs
     history = History(root, log, quarantine=Quarantine(root / "quarantine"))
     connection = connect([root, *history.folders(scan)])
     try:
-        connection.execute(reading_sql(connection, scan, history, states, "read"))
+        read_source(connection, scan, history, states, "read")
         found = account_of(connection, scan, history, states, "read")
     finally:
         connection.close()

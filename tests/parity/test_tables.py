@@ -84,7 +84,7 @@ def test_every_aggregate_says_the_same_on_three_voices(client: redis.Redis, case
 
 @EXAMPLES
 @given(case=cases_of_all_scalars(), materialized=st.integers(0, 12))
-def test_every_function_says_the_same_on_three_voices(client: redis.Redis, case: Case, materialized: int) -> None:
+def test_r10_every_function_says_the_same_on_three_voices(client: redis.Redis, case: Case, materialized: int) -> None:
     """A row added to the table of functions is tested by being there, over rows and over answers."""
     named = {feature.name for feature in case.views[0].__spec__.features}
     assert len(named) > len(SCALAR_ROWS)

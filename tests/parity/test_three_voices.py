@@ -13,7 +13,7 @@ from tests.strategies import Case, cases
 
 
 @given(case=cases(), materialized=st.integers(0, 12))
-def test_three_voices_say_the_same_bits(client: redis.Redis, case: Case, materialized: int) -> None:
+def test_r18_three_voices_say_the_same_bits(client: redis.Redis, case: Case, materialized: int) -> None:
     """Whatever is defined, has happened and is asked, the rules, DuckDB and Redis agree to the bit, statuses
     included."""
     plan = plan_of(case)

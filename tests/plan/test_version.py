@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +68,31 @@ def planned(
     return plan_feature_set(FeatureSet("events", view.share, view.last))
 
 
+def derived(**change: Any) -> Plan:
+    """The plan of a set that has only what another view makes of the small one's feature."""
+
+    class User(Entity):
+        user_id: Column[int]
+
+    columns: dict[str, Any] = {"user_id": Column[int], "x": Column[float], "at": EventTime}
+    columns |= {"turn": Order[int]} if change.pop("order", False) else {"turn": Column[int]}
+    event: Any = type("Event", (Source,), {"__annotations__": columns, "__module__": __name__}, **change)
+
+    class Events(FeatureView, entity=User, source=event):
+        last = event.x.last()
+
+    class Derived(FeatureView):
+        more = Events.last + 1.0
+
+    return plan_feature_set(FeatureSet("derived", Derived))
+
+
+@pytest.mark.parametrize("change", [{"delay": "1h"}, {"zone": "Europe/Paris"}, {"order": True}], ids=str)
+def test_r20_what_changes_a_source_changes_what_is_derived_from_it(change: dict[str, Any]) -> None:
+    """A feature over another view's means what that view's source means, also where that view is not asked for."""
+    assert derived(**change).version != derived().version == derived(data=Parquet("other.parquet")).version
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -104,8 +133,61 @@ def test_r20_parameters_and_categories_are_part_of_the_meaning() -> None:
     assert planned(more=made[0]).views[0].state == planned(more=made[1]).views[0].state
 
 
+WIDE = """
+from featurestore import *
+
+PARTS = frozenset({"a", "b", "c", "dd", "eee"})
+
+@row_function
+def known(name: str) -> bool:
+    return name in PARTS and name not in {"x", "y", "z"}
+
+class User(Entity):
+    user: Column[int]
+    name: Column[str]
+
+class Event(Source):
+    user: Column[int]
+    name: Column[str]
+    x: Column[float]
+    y: Column[float]
+    at: EventTime
+
+class Ask(Request):
+    name: Column[str]
+    x: Column[float]
+
+class Events(FeatureView, entity=User, source=Event):
+    turned = rows(where=-Event.x == Event.x)
+    back = rows(where=Event.x == -Event.x)
+    both = (Event.x * Event.y + Event.y * Event.x).sum(over=("1d", "7d"))
+    chosen = rows(over="1d", where=Event.name.isin({"p", "q", "r"}) & (Event.x > Event.y) | (Event.y < -Event.x))
+    by_name = Event.x.mean(over="1d", by=Event.name)
+
+class Asked(FeatureView, request=Ask):
+    listed = known(Ask.name)
+    above = (Events.both["1d"] == Ask.x) | (Ask.x == Events.both["7d"])
+
+plan = plan_feature_set(FeatureSet("wide", Events, Asked))
+print(plan.version, [(view.version, view.state and view.state.id, view.answers) for view in plan.views], plan.inputs)
+"""
+
+
+def test_r20_no_order_of_a_set_gets_into_a_version(tmp_path: Path) -> None:
+    """One definition, planned by processes whose hashes differ, is one plan: operands, states and answers in order."""
+    script = tmp_path / "wide.py"
+    script.write_text(f"from featurestore.plan.build import plan_feature_set\n{WIDE}")
+    printed = set()
+    for seed in ("0", "1", "20", "303"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        printed.add(done.stdout)
+    assert len(printed) == 1
+
+
 def test_r20_the_version_is_the_same_in_every_process() -> None:
-    """No address, order of a set or hash seed gets into it."""
+    """A version that changes without need would have everybody build anew."""
     assert planned().version == planned().version == PINNED, "a new version of the rules must be meant: raise RULES"
 
 

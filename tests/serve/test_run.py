@@ -101,7 +101,7 @@ def test_rows_of_a_dead_writer_are_applied(served: Served) -> None:
     applied = 'featurestore_recoveries_total{outcome="applied"}'
     known, before, log = served.metric(applied), seen(), EventLog(served.root / ".featurestore" / "log")
     with log.turn("Click"):
-        log.append("Click", [encode(row)], int(time.time() * 1_000_000))
+        log.append("Click", encode([row], scan), int(time.time() * 1_000_000))
     log.close()
     deadline = time.monotonic() + 10
     # a lookup would apply the rows itself, so nothing is asked until they are in

@@ -9,6 +9,7 @@ from decimal import Decimal
 from featurestore import (
     Column,
     Csv,
+    Drift,
     Entity,
     EventTime,
     Feature,
@@ -140,6 +141,12 @@ FeatureSet("sold", Sale)  # refused
 User(user=Basket.home)  # refused
 # a key column that the entity has not
 User(id=Basket.friend)  # refused
+# a threshold that is a text
+Drift(psi="0.2")  # refused
+# a threshold of no measure
+Drift(chi2=0.2)  # refused
+# a number in place of thresholds
+feature(rows(), drift=0.1)  # refused
 # files without a path
 Csv()  # refused
 # the value of a source's column

@@ -7,6 +7,7 @@ from typing import assert_type
 from featurestore import (
     Column,
     Csv,
+    Drift,
     DuckDBTable,
     Entity,
     EventTime,
@@ -135,7 +136,7 @@ class Sales(FeatureView, entity=User, source=Sale):
     top = Sale.country.top_n(3)
     in_france = {f"over_{limit}": rows(where=Sale.amount > limit) for limit in (10, 100)}
     described = feature(Sale.amount.max(over=("1d", "7d")), default=0.0, doc="the dearest", owner="shop", tags=("a",))
-    large_share: Feature[float] = feature(share(large, over="7d"), default=0.0, drift=0.1)
+    large_share: Feature[float] = feature(share(large, over="7d"), default=0.0, drift=Drift(psi=0.1))
     waited = time_since_last()
     since = time_since_first(over="7d")
     span = last_at(over="7d") - first_at(over="7d")

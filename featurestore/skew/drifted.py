@@ -1,0 +1,70 @@
+"""The two samples of distribution skew: a training set in a file, and what was served in a period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from featurestore.errors import InputError, MissingColumn
+from featurestore.offline.connection import connect, literal, quoted
+from featurestore.plan.nodes import Plan
+from featurestore.semantics.statuses import NULL, OK, STATUS_NAMES
+from featurestore.skew.against import described, read_as
+from featurestore.skew.distribution import compare_distributions
+from featurestore.skew.distribution_report import DistributionReport
+
+
+def drift(plan: Plan, training: Path, served: Iterable[pa.Table]) -> DistributionReport:
+    """Compare a training set with what was served.
+
+    `training` is a Parquet file that `dataset` wrote: with its statuses, if it was built with them. Each table of
+    `served` has `v.<feature>` and `s.<feature>`, as the serving log has them.
+    Raises: InputError  when the file does not fit the feature set, or nothing was served.
+    """
+    rows = [
+        table.select([f"{kind}.{each.name}" for each in plan.outputs for kind in "vs"]).rename_columns(
+            [name for each in plan.outputs for name in (each.name, f"{each.name}__status")]
+        )
+        for table in served
+        if all(f"v.{each.name}" in table.column_names for each in plan.outputs)
+    ]
+    if not any(table.num_rows for table in rows):
+        raise InputError(
+            f"nothing of `{plan.name}` was served by this version in the period",
+            fix="widen the period with --since, or look whether the serving log is on: `[served] share`",
+        )
+    return compare_distributions(plan, trained_values(plan, training), pa.concat_tables(rows))
+
+
+def trained_values(plan: Plan, path: Path) -> pa.Table:
+    """The values and statuses of a training set in a file; without statuses, a null is one and the rest is in order.
+
+    Raises: MissingColumn, InputError  when the file does not fit the feature set.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file `{path}`", fix="give the path of a training set that `dataset` wrote")
+    connection = connect([path.parent])
+    try:
+        relation = f"read_parquet([{literal(str(path.resolve()))}])"
+        types = described(connection, relation, path)
+        columns = []
+        for each in plan.outputs:
+            if each.name not in types:
+                raise MissingColumn(
+                    f"the training set has no column `{each.name}`",
+                    where=str(path),
+                    has=list(types),
+                    fix=f"build it with `featurestore dataset {plan.name}`",
+                )
+            value, status = read_as(each.name, types[each.name], each.dtype, None, path), f"{each.name}__status"
+            names = "".join(f" WHEN '{name}' THEN {code}" for code, name in enumerate(STATUS_NAMES))
+            known = f"CASE WHEN {value} IS NULL THEN {NULL} ELSE {OK} END"
+            if status in types:
+                known = f"CASE {quoted(status)}{names} END"
+            columns += [f"{value} AS {quoted(each.name)}", f"CAST({known} AS UTINYINT) AS {quoted(status)}"]
+        found: pa.Table = connection.sql(f"SELECT {', '.join(columns)} FROM {relation}").to_arrow_table()
+        return found
+    finally:
+        connection.close()
