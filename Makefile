@@ -52,8 +52,9 @@ mutants: $(STAMP)  ## faults planted one by one, and whether the tests notice (C
 soak: $(STAMP)  ## a service under lookups, events and rebuilds; every served cell computed again (CELLS=1000000)
 	$(BIN)/python tests/soak.py --cells $(CELLS)
 
-bench: $(STAMP)  ## ours beside the bare engine, as ratios in one run
+bench: $(STAMP)  ## ours beside the bare engine, and lookups with and without their log, as ratios
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/served_log.py
 
 clean:  ## remove the venv and every cache; state folders stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -169,6 +169,16 @@ class ParityError(FeatureStoreError):
     """The two roads gave different bits."""
 
 
+def a_kind(value: object) -> str:
+    """What a value is, as a sentence says it.
+
+    >>> a_kind(1), a_kind("x")
+    ('an int', 'a str')
+    """
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIO' else 'a'} {kind}"
+
+
 def nearest(name: str, known: Sequence[str]) -> str | None:
     """The known name closest to a mistyped one, or one that it begins; None when nothing is close."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)

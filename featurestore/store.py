@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from featurestore.config import Config, read_config
 from featurestore.define.feature_set import FeatureSet
@@ -19,16 +18,14 @@ from featurestore.define.load import Definitions, definition_files, load_definit
 from featurestore.define.reload import forget_edited, is_replaced
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
-from featurestore.errors import DefinitionError, InvalidDefinition, StoreEmpty
+from featurestore.errors import DefinitionError, InvalidDefinition
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Kept, Quarantine
+from featurestore.materialize import GENERATIONS, MaterializeReport, materialize
 from featurestore.offline.dataset import Dataset, build_dataset
-from featurestore.offline.manifest import Manifest, keep, seen_files, unchanged
-from featurestore.offline.materialize import state_rows
 from featurestore.offline.quarantined import Unusable, unusable_rows
 from featurestore.offline.scan import History
 from featurestore.online.online_store import IngestReport, OnlineStore
-from featurestore.online.pointers import Pointer
 from featurestore.online.project import open_online
 from featurestore.online.server import Server
 from featurestore.online.vectors import Vectors
@@ -36,34 +33,20 @@ from featurestore.plan.build import plan_feature_set, plan_view
 from featurestore.plan.certificates import certificate_of
 from featurestore.plan.changes import remember
 from featurestore.plan.nodes import Plan, State, View
-from featurestore.plan.outcomes import Counts, SetAside
 from featurestore.plan.scan import plan_scan
 from featurestore.semantics.instants import instant_us
+from featurestore.tables import rows_of
 
 if TYPE_CHECKING:
     from featurestore.check.report import ParityReport
     from featurestore.skew.distribution_report import DistributionReport
     from featurestore.skew.report import SkewReport
 
-GENERATIONS, SERVED = "generations", "served"
-"""The folders below the state folder that say what each generation was built from, and what was served."""
+SERVED = "served"
+"""The folder below the state folder that says what was served."""
 DAY_US = 86_400_000_000
 Progress = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
-
-
-@dataclass(frozen=True, slots=True)
-class MaterializeReport:
-    """What `materialize` built, by state: keys and rows kept, and what became of the history's rows (R16).
-
-    `set_aside` says for each source what was read and why some of it does not count; rows that were pushed meanwhile
-    are in `states` only.
-    """
-
-    states: dict[str, Counts] = field(default_factory=dict)
-    keys: dict[str, int] = field(default_factory=dict)
-    rows: dict[str, int] = field(default_factory=dict)
-    set_aside: dict[str, SetAside] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +149,18 @@ class FeatureStore:
     def lookup(
         self,
         feature_set: FeatureSet | str,
-        inputs: Sequence[Mapping[str, Any]] | Mapping[str, Any],
+        inputs: object,
         *,
         as_of: datetime | str | None = None,
         request_id: str | None = None,
     ) -> Vectors:
         """The vectors for some questions, each a spine row without `as_of`; all as of one instant: now, or the one
-        given. The serving log has them under `request_id`, which is made when it is left out."""
-        rows = [inputs] if isinstance(inputs, Mapping) else inputs
+        given. The serving log has them under `request_id`, which is made when it is left out.
+
+        `inputs` is a dict, a list of them, or a pandas, polars or Arrow table; columns that nobody asks for are passed
+        over.
+        """
+        rows = rows_of(inputs, "the lookup's input")
         as_of_us = None if as_of is None else instant_us(as_of)
         return self.online.lookup(self.plan(feature_set), rows, as_of_us, request_id)
 
@@ -202,20 +189,11 @@ class FeatureStore:
         """
         chosen = [plan_view(self._view(view).__spec__) for view in views] if views else self.views()
         self._beside |= {view.name: view for view in chosen if view not in self._defined()}
-        longest = _longest_reaches([*self._defined(), *self._beside.values()])
         states = list({view.state.id: view.state for view in chosen if view.state}.values())
-        report = MaterializeReport()
-        with self._building():
-            built: dict[str, Pointer] = {}
-            for done, state in enumerate(states):
-                if progress:
-                    progress(f"{state.scan.source} by {', '.join(state.key)}", done, len(states))
-                built[state.id] = self._build(state, longest[state.id], report)
-            self._publish(states, built, report)
-            if not views:
-                remember(self.config.home, self._plannable())
-            if progress:
-                progress("published", len(states), len(states))
+        known = [*self._defined(), *self._beside.values()]
+        report = materialize(self.config.home, self.history, self.log, self.online, states, known, progress)
+        if not views:
+            remember(self.config.home, self._plannable())
         return report
 
     def verify(
@@ -378,71 +356,3 @@ class FeatureStore:
         states = [view.state for view in [*self._defined(), *self._beside.values()] if view.state]
         states += [state for _, plan in self._plans.values() for state in plan.states]
         return list({state.id: state for state in states}.values())
-
-    def _build(self, state: State, longest_us: int | None, report: MaterializeReport) -> Pointer:
-        source = state.scan.source
-        cut = self.log.head(source)
-        stamp_us = self.log.last_known_at_us(source) or 0
-        history = replace(self.history, upto={source: cut})
-        seen = seen_files(state.scan, history)
-        self.online.states.drop_others(state, self._serving(state))
-        with state_rows(state, history, self.online.clock_us(), longest_us) as rows:
-            pointer = Pointer("", cut, stamp_us, self.log.identity, longest_us, 0, 0, content=rows.content)
-            pointer = self.online.states.build(state, rows.batches, pointer)
-            account = rows.account
-        if unchanged(seen):
-            built_us = self.online.clock_us()
-            keep(self.config.home / GENERATIONS, Manifest(pointer.generation, state.id, source, seen, cut, built_us))
-        known = report.set_aside.get(source, account)
-        report.set_aside[source] = replace(account, states=known.states | account.states)
-        report.states[state.id] = replace(account.states[state.id])
-        report.keys[state.id], report.rows[state.id] = pointer.keys, pointer.rows
-        return pointer
-
-    def _publish(self, states: Sequence[State], built: dict[str, Pointer], report: MaterializeReport) -> None:
-        """Bring the new generations up to the log's head, and let them serve together."""
-        with self._turns(sorted({state.scan.source for state in states})):
-            for state in states:
-                built[state.id], more = self.online.states.follow(
-                    state, built[state.id], self.log, self.online.clock_us()
-                )
-                report.states[state.id].add(more)
-            self.online.states.publish(built)
-        for state in states:
-            self.online.states.drop_others(state, built[state.id].generation)
-
-    def _serving(self, state: State) -> str | None:
-        try:
-            pointer = self.online.states.pointers([state])[state.id]
-        except StoreEmpty:  # written by another version of the product: it is replaced
-            return None
-        return pointer.generation if pointer else None
-
-    @contextmanager
-    def _turns(self, sources: Sequence[str]) -> Iterator[None]:
-        """The turns of several sources, taken in one order by everybody."""
-        if not sources:
-            yield
-            return
-        with self.log.turn(sources[0]), self._turns(sources[1:]):
-            yield
-
-    @contextmanager
-    def _building(self) -> Iterator[None]:
-        """One `materialize` at a time for a project."""
-        self.config.home.mkdir(parents=True, exist_ok=True)
-        with (self.config.home / "materialize.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-
-def _longest_reaches(views: Sequence[View]) -> dict[str, int | None]:
-    """For each state, how far back the views on it can look; None when one looks at all history."""
-    longest: dict[str, int | None] = {}
-    for view in views:
-        if view.state is not None:
-            reaches = [view.reach_us(span) for span in view.spans]
-            known = longest.get(view.state.id, 0)
-            far = max([known, *reaches]) if known is not None else 2**63
-            longest[view.state.id] = None if far >= 2**63 else far
-    return longest

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from featurestore.errors import InputError
+from featurestore.errors import InputError, a_kind
 from featurestore.semantics.dtypes import DType, Value, python_value
 
 
@@ -19,16 +20,32 @@ def arrow_table(table: object, what: str) -> pa.Table:
         return pa.Table.from_batches([table])
     frame: Any = table
     if type(table).__module__.split(".")[0] == "pandas" and hasattr(table, "columns"):
-        return pa.Table.from_pandas(frame, preserve_index=False)
+        return _table_of_pandas(frame, what)
     if hasattr(table, "to_arrow"):
         return pa.table(table.to_arrow())
     if isinstance(table, list) and all(isinstance(row, dict) for row in table):
         return _table_of_dicts(table, what)
     raise InputError(
-        f"{what} is a {type(table).__name__}, not a table",
+        f"{what} is {a_kind(table)}, not a table",
         has=["pandas", "polars", "pyarrow.Table", "a list of dicts"],
         fix="hand in one of these",
     )
+
+
+def rows_of(table: object, what: str) -> Sequence[Mapping[str, Any]]:
+    """A dict, a list of dicts, or a table as `arrow_table` takes it, as a dict for each row; nanoseconds are floored
+    (R1). Raises: InputError  for anything else."""
+    if isinstance(table, Mapping):
+        return [table]
+    if isinstance(table, Sequence) and not isinstance(table, str) and all(isinstance(row, Mapping) for row in table):
+        return table
+    found = arrow_table(table, what)
+    for place, column in enumerate(found.schema):
+        if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # Python has no such time
+            floored = pc.floor_temporal(found.column(place), unit="microsecond")
+            found = found.set_column(place, column.name, floored.cast(pa.timestamp("us", column.type.tz)))
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows
 
 
 def _table_of_dicts(rows: list[dict[str, Any]], what: str) -> pa.Table:
@@ -40,11 +57,38 @@ def _table_of_dicts(rows: list[dict[str, Any]], what: str) -> pa.Table:
                 has=[str(name) for name in row],
                 fix=f"give every row the columns {', '.join(map(str, rows[0]))}; null is a value",
             )
+    names = [str(name) for name in rows[0]] if rows else []
+    columns = [_array([row[name] for row in rows], str(name), what) for name in (rows[0] if rows else ())]
+    return pa.table(columns, names=names)
+
+
+def _array(values: list[Any], name: str, what: str) -> pa.Array[Any]:
     try:
-        return pa.Table.from_pylist(rows)
+        column: pa.Array[Any] = pa.array(values)
+        return column
     except (pa.ArrowException, OverflowError) as error:
         raise InputError(
-            f"{what} has a column of several types", has=str(error), fix="give each column one type"
+            f"{what} has values of several types in one column",
+            where=f"its column `{name}`",
+            has=str(error),
+            fix="give the column one type; null is None, not NaN",
+        ) from None
+
+
+def _table_of_pandas(frame: Any, what: str) -> pa.Table:
+    names = [str(name) for name in frame.columns]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{what} has two columns `{twice[0]}`", has=names, fix="rename one, or leave it out")
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, OverflowError) as error:
+        # Arrow names the column in the last of what it says
+        said = [str(part) for part in error.args]
+        raise InputError(
+            f"{what} has values of several types in one column",
+            where=said[-1],
+            has=said[0],
+            fix="give the column one type; null is None, not NaN",
         ) from None
 
 

@@ -46,7 +46,7 @@ from featurestore.semantics.dtypes import INT64, STRING, Value, python_value
 from featurestore.semantics.identity import fingerprint
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US, instant_us
 from featurestore.semantics.statuses import STATUS_NAMES
-from featurestore.tables import arrow_column
+from featurestore.tables import arrow_column, rows_of
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -146,6 +146,11 @@ def _inputs(plan: Plan, key: Any, request: Row | None, where: str) -> dict[str, 
             raise UnknownColumn(
                 f"{where} is not asked by `{name}`", has=names, fix=did_you_mean(name, names, "leave it out")
             )
+    if missing := [name for name in names if name not in found]:
+        kind = "key" if missing[0] in keys else "request"
+        raise MissingColumn(
+            f"{where} is asked by `{missing[0]}`", has=list(found), fix=f"give it with `{kind}=`; null is a value"
+        )
     return found
 
 
@@ -156,15 +161,14 @@ def _by_source(plan: Plan, rows: Rows, where: str) -> dict[str, Sequence[Row]]:
         named = {each if isinstance(each, str) else each.__name__: found for each, found in rows.items()}
         for name in named:
             if name not in sources:
-                raise UnknownColumn(
-                    f"{where} reads no source `{name}`", has=sources, fix=did_you_mean(name, sources, "leave it out")
-                )
-        return named
+                fix = did_you_mean(name, sources, "give a list of rows, or a dict of such lists by source")
+                raise UnknownColumn(f"{where} reads no source `{name}`", has=sources, fix=fix)
+        return {name: rows_of(found, f"the rows of `{name}`") for name, found in named.items()}
     if len(sources) != 1 and rows:
         raise InputError(
             f"{where} reads {len(sources)} sources", has=sources, fix="give `rows=` as a dict: lists of rows by source"
         )
-    return dict.fromkeys(sources, rows)
+    return dict.fromkeys(sources, rows_of(rows, f"the rows for {where}"))
 
 
 def _asked_keys(plan: Plan, inputs: Mapping[str, Value]) -> dict[str, dict[str, Value]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from featurestore.config import read_config
+from featurestore.config import Served, read_config
 from featurestore.errors import ConfigError
 
 VARIABLES = ("FEATURESTORE_ENV", "FEATURESTORE_REDIS_URL", "FEATURESTORE_HOME")
@@ -60,6 +60,15 @@ def test_an_environment_overrides_and_a_variable_overrides_it(tmp_path: Path, mo
         ('[environments]\nlive = "x"', "`live` is no environment", "write `[environments.live]`"),
         ('[environments.live]\nredi = "x"', "`redi` is no setting", "write `redis`"),
         ("[environments.live.environments]", "`environments` is no setting", "take the line away"),
+        ("served = 1", "`served` must be a table", "write `[served]`"),
+        ("[served]\nshares = 1", "`shares` is no setting of the serving log", "write `share`"),
+        ("[served]\nshare = 1.5", "`share` must be a number from 0 to 1", "write `share = 0.1`"),
+        ("[served]\nshare = nan", "`share` must be a number from 0 to 1", "write `share = 0.1`"),
+        ("[served]\nshare = true", "`share` must be a number from 0 to 1", "write `share = 0.1`"),
+        ('[served]\nshare = "1"', "`share` must be a number from 0 to 1", "write `share = 0.1`"),
+        ("[served]\ndays = 0", "`days` must be a whole number from 1 on", "write `days = 14`"),
+        ("[served]\nbytes = 1e9", "`bytes` must be a whole number from 1 on", "write `bytes = 10737418240`"),
+        ("[environments.live.served]\nday = 1", "`day` is no setting of the serving log", "write `days`"),
     ],
 )
 def test_a_mistake_is_told_with_what_to_write(text: str, what: str, fix: str, tmp_path: Path) -> None:
@@ -68,6 +77,15 @@ def test_a_mistake_is_told_with_what_to_write(text: str, what: str, fix: str, tm
         read_config(write(tmp_path, text))
     assert what in caught.value.what and fix in str(caught.value.fix)
     assert "featurestore.toml" in str(caught.value.where)
+
+
+def test_the_serving_log_is_set_by_the_file_and_by_its_environments(tmp_path: Path) -> None:
+    """Each setting of `[served]` has a default, and an environment overrides those that it names."""
+    root = write(tmp_path, "")
+    assert read_config(root).served == Served(share=1.0, days=14, bytes=10 * 2**30)
+    root = write(tmp_path, "[served]\nshare = 0.5\nbytes = 1_000\n[environments.live.served]\nshare = 0\ndays = 3\n")
+    assert read_config(root).served == Served(0.5, 14, 1_000)
+    assert read_config(root, environment="live").served == Served(0, 3, 1_000)
 
 
 def test_an_unknown_environment_names_the_others(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"tables"}),
     frozenset({"log"}),
     frozenset({"offline", "online"}),
-    frozenset({"check", "serve", "skew"}),
+    frozenset({"check", "materialize", "serve", "skew"}),
     frozenset({"testing"}),
     frozenset({"store"}),
     frozenset({"demo", "audit"}),

@@ -15,12 +15,13 @@ from featurestore.audit.looked import AGAIN, FIRST, LogFile, Looked
 from featurestore.audit.metrics import AuditMetrics
 from featurestore.errors import DefinitionError
 from featurestore.log.served import ServedVersion, served_sets
+from featurestore.materialize import GENERATIONS
 from featurestore.offline.replay import Limits
 from featurestore.plan.nodes import Plan
 from featurestore.skew.compare import Served, doubt, skew
 from featurestore.skew.report import SkewReport
 from featurestore.skew.served import asked_tables, plan_of
-from featurestore.store import GENERATIONS, FeatureStore
+from featurestore.store import FeatureStore
 
 QUESTIONS_AT_ONCE = 50_000
 """What is compared at a time: the history is read once for it, and memory holds it."""

@@ -141,7 +141,9 @@ def plan(
         )
         return
     if not found:
-        print_line(f"no feature set is defined in `{config.definitions}`; there are {len(definitions.views)} views")
+        print_line(
+            f"no feature set is defined in `{config.definitions}`; it has {counted(len(definitions.views), 'view')}"
+        )
     for plan, doc in found:
         _print_plan(plan, doc, _certified(config.home, plan))
         if changes.get(plan.name):

@@ -44,7 +44,8 @@ def ingest(
         dtypes = {name: column.dtype for column in scan.columns for name in (column.name, column.stored)}
         report = store.ingest(source, rows_of(rows, dtypes, f"the source `{source}`", zoned=scan.zone is not None))
     if as_json:
-        session.emit(asdict(report))
+        # the shape that HTTP answers have
+        session.emit(asdict(report) | {"set_aside": [{"row": at, "reason": reason} for at, reason in report.set_aside]})
     else:
         _print_report(report)
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from featurestore.define.entity import Entity, Request
 from featurestore.define.feature_set import FeatureSet
+from featurestore.define.mistakes import python_mistake
 from featurestore.define.places import attribute_at, needed_names, repeated_names, short_path
 from featurestore.define.reload import forget_edited
 from featurestore.define.source import Source
@@ -143,7 +144,7 @@ def _collect(modules: Iterable[ModuleType], errors: list[DefinitionError]) -> De
             elif isinstance(value, type) and value.__module__ == module.__name__:
                 for kind, table in tables:
                     if issubclass(value, kind):
-                        add(table, kind.__name__.lower(), value.__name__, value, module)
+                        add(table, kind.__name__.removeprefix("Feature").lower(), value.__name__, value, module)
     return found
 
 
@@ -177,7 +178,7 @@ def _located(error: Exception, folder: Path) -> DefinitionError:
     if isinstance(error, NameError):
         known = _defined_so_far(error, file)
         return _unknown_name(str(error.name), file, (attribute or "").partition(".")[0], where, known)
-    return InvalidDefinition(f"{type(error).__name__}: {error}", where=where, fix="mend the Python error")
+    return python_mistake(error, where)
 
 
 def _defined_so_far(error: Exception, file: str) -> list[str]:

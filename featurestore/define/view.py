@@ -15,7 +15,8 @@ from featurestore.define.feature import Feature
 from featurestore.define.keys import checked_key
 from featurestore.define.places import origin, place
 from featurestore.define.source import Source
-from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch
+from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch, a_kind
+from featurestore.expr.choices import When
 from featurestore.expr.fluent import Expr, Group
 from featurestore.expr.nodes import Aggregate, ColumnRef, FeatureRef, Literal, Node, rewrite, walk
 from featurestore.semantics.aggregates import TIMED
@@ -183,13 +184,13 @@ def _named(cls: type, attribute: str, value: object) -> list[tuple[str, Expr[Any
                 fix="change the annotation, or the expression",
             )
         return [(name, value)]
-    hint = (
-        "call it: `.last()`"
-        if inspect.ismethod(value)
-        else "assign an expression, `feature(...)`, or start the name with `_`"
-    )
+    hint = "assign an expression, `feature(...)`, or start the name with `_`"
+    if inspect.ismethod(value):
+        hint = "call it: `.last()`"
+    elif isinstance(value, When):
+        hint = "end it: `when(...).then(...).otherwise(...)`"
     raise InvalidDefinition(
-        f"`{cls.__name__}.{attribute}` is a {type(value).__name__}, not a feature",
+        f"`{cls.__name__}.{attribute}` is {a_kind(value)}, not a feature",
         where=place(cls, attribute),
         fix=hint,
     )
@@ -200,7 +201,7 @@ def _members(cls: type, attribute: str, members: Mapping[Any, Any]) -> list[tupl
     for label, member in members.items():
         if not isinstance(member, Expr):
             raise InvalidDefinition(
-                f"`{cls.__name__}.{attribute}[{label!r}]` is a {type(member).__name__}, not a feature",
+                f"`{cls.__name__}.{attribute}[{label!r}]` is {a_kind(member)}, not a feature",
                 where=place(cls, attribute),
                 fix="give every label an expression, or `feature(...)`",
             )

@@ -34,7 +34,7 @@ def literal(value: object) -> Literal:
         raise TypeMismatch(
             f"{value!r:.60} cannot stand in an expression",
             has=["bool", "int", "float", "str", "datetime", "date", "Decimal", "Vector"],
-            fix="write a constant of one of these types",
+            fix="ask for null with `.is_null()`" if value is None else "write a constant of one of these types",
         )
     return Literal(canonical(value, dtype), dtype)
 

@@ -17,7 +17,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from featurestore.errors import InvalidDefinition, TypeMismatch
+from featurestore.errors import InvalidDefinition, TypeMismatch, a_kind
 from featurestore.expr.build import as_float
 from featurestore.expr.fluent import Expr, Operand, node_of
 from featurestore.expr.nodes import Literal, Node, PythonCall
@@ -241,6 +241,6 @@ def _constant(name: str, read: str, value: object) -> str:
     if isinstance(value, _FIXED):
         return repr(value)
     raise InvalidDefinition(
-        f"the row function `{name}` reads `{read}`, a {type(value).__name__}, which can change",
+        f"the row function `{name}` reads `{read}`, {a_kind(value)}, which can change",
         fix=f"make `{read}` a tuple or a frozenset, or write it inside of the function",
     )

@@ -36,7 +36,8 @@ class Wrapper(Generic[T]):
         raise InvalidDefinition(
             "an expression has no truth value while it is being defined",
             where=f"the expression `{self!r}`",
-            fix="write `&` for `and`, `|` for `or`, `~` for `not`, `x.between(0, 10)` for `0 < x < 10`",
+            fix="write `&` for `and`, `|` for `or`, `~` for `not`, `x.between(0, 10)` for `0 < x < 10`, "
+            "`x.isin([...])` for `in`, `when(...)` for `if`, `least` and `greatest` for `min` and `max`",
         )
 
     def __iter__(self) -> NoReturn:

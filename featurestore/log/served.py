@@ -40,9 +40,9 @@ FLUSH_S = 30.0
 FLUSH_ROWS = 50_000
 PACE_S = 0.5
 """How often the thread makes columns of what came: seldom enough to be cheap, often enough for memory to stay young."""
-BREATH_S = 0.0002
-"""How long the thread computes before lookups get their turn: Python runs one thread at a time, and hands over by
-itself only every 5 ms."""
+BREATH_S = 0.001
+"""How long the thread computes before it rests as long: Python runs one thread at a time, and hands over by itself
+only every 5 ms. Shorter would be worse: handing over costs as well, and more lookups would meet it."""
 MOST_RECORDS = 50_000
 MOST_CELLS = 4_000_000
 """Of eight bytes each, so a long text or a list is several."""
@@ -96,7 +96,7 @@ class ServedLog:
         self._flush_s, self._flush_rows = flush_s, flush_rows
         self._most_records, self._most_cells = most_records, most_cells
         self._shapes: dict[int, Shape] = {}
-        self._failing = False
+        self._failing = self._cluttered = False
         self._begin()
         _logs.add(self)
 
@@ -183,9 +183,15 @@ class ServedLog:
             self._wake.clear()
             with self._writing:
                 if self._thread is me:
-                    self._collect(gently=True)
-                    if self._files and (time.monotonic() >= self._flush_at or self._rows() >= self._flush_rows):
-                        self._flush()
+                    self._work()
+
+    def _work(self) -> None:
+        try:
+            self._collect(gently=True)
+            if self._files and (time.monotonic() >= self._flush_at or self._rows() >= self._flush_rows):
+                self._flush()
+        except Exception as error:  # a thread that ended would leave memory full for good
+            self._fail(error, 0)
 
     def _rows(self) -> int:
         return sum(file.rows for file in self._files.values())
@@ -253,10 +259,16 @@ class ServedLog:
                 self._succeed(file.records, written)
             self._let_go(file.records, file.cells)
         if files and not self._failing:
-            try:
-                self._retention.keep(max(key[2] for key in files), self._bytes)
-            except Exception as error:
-                self._fail(error, 0)
+            self._remove_old(max(key[2] for key in files))
+
+    def _remove_old(self, today: int) -> None:
+        try:
+            self._retention.keep(today, self._bytes)
+            self._cluttered = False
+        except OSError as error:
+            if not self._cluttered:
+                self._cluttered = True
+                _logger.warning("old files of the serving log cannot be removed: %s", error)
 
     def _let_go(self, records: int, cells: int) -> None:
         with self._taking:

@@ -75,7 +75,8 @@ class Shape:
     """The columns that the lookups of one plan have."""
 
     plan: Plan
-    inputs: tuple[str, ...]
+    inputs: tuple[tuple[str, pa.DataType], ...]
+    outputs: tuple[pa.DataType, ...]
     fields: tuple[pa.Field[Any], ...]
     width: int
     sized_inputs: tuple[str, ...]
@@ -92,7 +93,8 @@ class Shape:
             columns += [(f"{letter}.{state.id}", dtype) for letter, dtype in _STATE]
         return cls(
             plan,
-            tuple(given.name for given in plan.inputs),
+            tuple((given.name, storage_type(given.dtype)) for given in plan.inputs),
+            tuple(storage_type(output.dtype) for output in plan.outputs),
             tuple(pa.field(name, dtype) for name, dtype in columns),
             len(columns),
             tuple(given.name for given in plan.inputs if _is_sized(given.dtype)),
@@ -155,40 +157,44 @@ def batch_of(parts: Sequence[Part], breathe: Callable[[], None] | None = None) -
     """Parts of records of one shape as Arrow; `breathe` is called between columns."""
     shape = parts[0][0].shape
     arrays = []
-    for field, column in zip(shape.fields, _columns(shape, parts), strict=True):
-        arrays.append(pa.array(column, field.type))
+    for array in _arrays(shape, parts):
+        arrays.append(array)
         if breathe is not None:
             breathe()
     return pa.record_batch(arrays, schema=pa.schema(shape.fields))
 
 
-def _columns(shape: Shape, parts: Sequence[Part]) -> Iterator[Sequence[Value]]:
+def _arrays(shape: Shape, parts: Sequence[Part]) -> Iterator[pa.Array[Any]]:
     """The columns in the order of the shape's fields."""
     counts = [stop - start for _, start, stop in parts]
+    # What a lookup has once is made once, and repeated by Arrow, which holds nobody up.
+    owners = pa.array(chain.from_iterable(map(repeat, range(len(parts)), counts)), pa.int32())
+    several = len(owners) > len(parts)
 
-    def spread(values: Iterable[Value]) -> list[Value]:
-        return list(chain.from_iterable(map(repeat, values, counts)))
+    def repeated(values: Iterable[Value], dtype: pa.DataType) -> pa.Array[Any]:
+        once: pa.Array[Any] = pa.array(list(values), dtype)
+        return once.take(owners) if several else once
 
     answers = [record.answer for record, _, _ in parts]
-    yield spread(answer.request_id for answer in answers)
-    yield [place for _, start, stop in parts for place in range(start, stop)]
-    yield spread(answer.as_of_us for answer in answers)
-    yield spread(record.served_us for record, _, _ in parts)
-    yield spread(record.asked for record, _, _ in parts)
+    yield repeated((answer.request_id for answer in answers), pa.string())
+    yield pa.array(chain.from_iterable(range(start, stop) for _, start, stop in parts), pa.int32())
+    yield repeated((answer.as_of_us for answer in answers), pa.int64())
+    yield repeated((record.served_us for record, _, _ in parts), pa.int64())
+    yield repeated((record.asked for record, _, _ in parts), pa.bool_())
     questions = [question for record, start, stop in parts for question in record.questions[start:stop]]
-    for name in shape.inputs:
-        yield [question[name] for question in questions]
+    for name, dtype in shape.inputs:
+        yield pa.array([question[name] for question in questions], dtype)
     values = zip(*chain.from_iterable(record.answer.values[start:stop] for record, start, stop in parts), strict=True)
     statuses = zip(
         *chain.from_iterable(record.answer.statuses[start:stop] for record, start, stop in parts), strict=True
     )
-    for cells, codes in zip(values, statuses, strict=True):
-        yield cells
-        yield codes
+    for cells, codes, dtype in zip(values, statuses, shape.outputs, strict=True):
+        yield pa.array(cells, dtype)
+        yield pa.Array.from_buffers(pa.int8(), len(codes), [None, pa.py_buffer(bytes(codes))])
     for held in zip(*(answer.positions for answer in answers), strict=True):
-        yield spread(each.generation for each in held)
-        yield spread(each.applied for each in held)
-        yield spread(each.applying for each in held)
+        yield repeated((each.generation for each in held), pa.string())
+        yield repeated((each.applied for each in held), pa.int64())
+        yield repeated((each.applying for each in held), pa.int64())
 
 
 def _is_sized(dtype: DType) -> bool:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Dataset:
     """A training set: the spine's columns in their order, then one column a feature.
 
@@ -52,7 +52,7 @@ class Dataset:
     sql: str
     version: str
     set_aside: dict[str, SetAside] = field(default_factory=dict)
-    explanation: str = field(default="", repr=False)
+    explanation: str = ""
     certificate: Certificate | None = None
 
     def explain(self) -> str:
@@ -84,15 +84,25 @@ class Dataset:
                 fix="write to a path that ends with .parquet",
             )
         partial = target.with_suffix(".parquet.partial")
-        pq.write_table(self.table, partial, compression="zstd")
-        partial.replace(target)
+        try:
+            pq.write_table(self.table, partial, compression="zstd")
+            partial.replace(target)
+        except OSError as error:
+            raise InputError(
+                f"`{target}` cannot be written",
+                has=error.strerror or str(error),
+                fix="write into a folder that is there",
+            ) from None
         return target
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     def _repr_html_(self) -> str:
-        return str(self.table.slice(0, 20).to_pandas().to_html())
+        return str(pandas_frame(self.table.slice(0, 20)).to_html())
+
+    def __repr__(self) -> str:
+        return f"<Dataset: {len(self):,} rows of {self.table.num_columns} columns, version {self.version}>"
 
 
 def build_dataset(

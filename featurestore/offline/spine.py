@@ -67,6 +67,13 @@ def ask(connection: duckdb.DuckDBPyConnection, plan: Plan, spine: pa.Table, as_o
     Raises: MissingAsOf, MissingColumn, NaiveTime, InvalidValue  naming the column, and the first row that does not fit.
     """
     names = spine.column_names
+    if not isinstance(as_of, str):
+        raise MissingAsOf(
+            f"`as_of={as_of!r:.60}` names no column of the spine",
+            where=f"dataset({plan.name}, spine, as_of=...)",
+            has=names,
+            fix="name the column that holds the instants, one for each row",
+        )
     if as_of not in names:
         raise MissingAsOf(
             f"the spine has no column `{as_of}`",

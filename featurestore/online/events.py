@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from featurestore.errors import (
     FeatureStoreError,
     InputError,
@@ -40,7 +37,7 @@ from featurestore.semantics.dtypes import (
 from featurestore.semantics.identity import fingerprint
 from featurestore.semantics.instants import INT64_MAX, INT64_MIN, moment_of
 from featurestore.semantics.zones import instant_of_local_us
-from featurestore.tables import arrow_table
+from featurestore.tables import rows_of
 
 Row = dict[str, Value]
 _STORED: dict[str, type] = {
@@ -97,7 +94,7 @@ def check_events(scan: Scan, events: object) -> Checked:
         )
     checked = Checked()
     marked = (scan.event_at, scan.known_at, scan.row_id)
-    for place, event in enumerate(_as_dicts(scan, events)):
+    for place, event in enumerate(rows_of(events, f"the events of `{scan.source}`")):
         _check_names(scan, event, place)
         row: Row = {}
         stood: dict[str, int] = {}
@@ -195,24 +192,6 @@ def times_and_identity(scan: Scan, row: Row, stamped_us: int, position: int) -> 
         row[scan.row_id],
         fingerprint((row[column.name], column.dtype) for column in columns),
     )
-
-
-def _as_dicts(scan: Scan, events: object) -> Iterable[Mapping[str, Any]]:
-    if isinstance(events, Mapping):
-        return [events]
-    if (
-        isinstance(events, Sequence)
-        and not isinstance(events, str)
-        and all(isinstance(event, Mapping) for event in events)
-    ):
-        return events
-    table = arrow_table(events, f"the events of `{scan.source}`")
-    for place, column in enumerate(table.schema):
-        if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # R1; and Python has no such time
-            floored = pc.floor_temporal(table.column(place), unit="microsecond")
-            table = table.set_column(place, column.name, floored.cast(pa.timestamp("us", column.type.tz)))
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
 
 
 def _check_names(scan: Scan, event: Mapping[str, Any], place: int) -> None:

@@ -29,13 +29,15 @@ from featurestore.online.tree import ROOT, Tree
 from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Finished, ViewReader, first_guess
 from featurestore.plan.nodes import Plan, State, View
-from featurestore.semantics.dtypes import Value, canonical
+from featurestore.semantics.dtypes import Value, canonical, python_value
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US, duration_text, instant_text
 from featurestore.semantics.windows import Span
 
 Key = tuple[Value, ...]
 ATTEMPTS = 20
 """How often a read begins anew because a writer was in its way."""
+FIRST_FEW = 10
+"""Questions that an error names one by one."""
 WAIT_S = 0.005
 """How long a read of a given instant waits for rows with earlier stamps that are being applied."""
 
@@ -71,7 +73,8 @@ class LookupRoad:
         self._client, self._project = client, project
         self._pointers: dict[str, Pointer] = {}
         self._readers: dict[str, dict[str, ViewReader]] = {}
-        # the server's clock minus ours, never above the truth: an answer's arrival is later than its making
+        # the server's clock minus a clock of ours that nobody sets, unlike the time of day; never above the truth: an
+        # answer's arrival is later than its making
         self._clock_offset_us: int | None = None
 
     def clock_us(self) -> int:
@@ -141,10 +144,12 @@ class LookupRoad:
             replies, moved = self._fetch(plan, open_questions, pointers, at_us, seen, given=given)
             if moved:
                 return None
-            first = False
             for question, reply in zip(open_questions, replies, strict=True):
                 if not question.take(reply):
                     return None
+            if first:
+                _check_reach(plan, open_questions, len(questions), at_us)
+            first = False
             open_questions = [question for question in open_questions if self._read(question, at_us, finished)]
         known: list[dict[Any, Any]] = [dict(question) for question in questions]
         for place, (values, answers) in enumerate(zip(known, finished, strict=True)):
@@ -161,13 +166,13 @@ class LookupRoad:
     def _read(self, question: _Question, at_us: int, finished: list[dict[str, Finished]]) -> bool:
         """Finish a question's aggregates; True when nodes are missing, which it then asks for."""
         missing: set[bytes] = set()
+        read: dict[str, Finished] = {}
         for place, reader in question.rows:
-            try:
-                finished[place][reader.view.name] = reader.read(question.tree, at_us, missing)
-            except AsOfTooEarly as error:
-                error.where = f"question {place}"
-                raise
-        question.ask = [ROOT, *sorted(missing)]
+            name = reader.view.name
+            if name not in read:  # a user's views are one answer to five hundred questions about items
+                read[name] = reader.read(question.tree, at_us, missing)
+            finished[place][name] = read[name]
+        question.ask = [ROOT, *question.tree.to_fetch(missing)]
         return bool(missing)
 
     def _questions(
@@ -181,9 +186,9 @@ class LookupRoad:
         given: bool,
     ) -> list[_Question]:
         found: dict[tuple[str, Key], _Question] = {}
-        readers = self._readers.setdefault(
-            plan.version, {view.name: ViewReader(view) for view in plan.views if view.state}
-        )
+        readers = self._readers.get(plan.version)
+        if readers is None:
+            readers = self._readers[plan.version] = {view.name: ViewReader(view) for view in plan.views if view.state}
         guesses: dict[str, dict[bytes, None]] = {}
         for view in plan.views:
             if view.state is not None:
@@ -255,7 +260,12 @@ class LookupRoad:
     def _take(self, state: State, first: bytes | None, last: bytes | None) -> tuple[Pointer, Pointer]:
         """A state's pointer as it was before and after its keys were read."""
         now = self._pointers[state.id] = decode_pointer(last, state)
-        return now if first == last else decode_pointer(first, state), now
+        if first == last:
+            return now, now
+        try:
+            return decode_pointer(first, state), now
+        except StoreEmpty:  # it was published meanwhile, and has no generation in common with what was before
+            return replace(now, generation=""), now
 
     def _known_pointers(self, plan: Plan) -> dict[str, Pointer]:
         unknown = [state for state in plan.states if state.id not in self._pointers]
@@ -270,26 +280,25 @@ class LookupRoad:
                     raise StoreEmpty(
                         f"the state of `{view.name}` was built for windows of {kept} at most",
                         has=f"a window of {span.label}",
-                        fix="run `featurestore materialize`",
+                        fix="run `featurestore materialize`; start again what began before the definitions changed",
                     )
         return {state.id: self._pointers[state.id] for state in plan.states}
 
     def _now_us(self, pointers: Any) -> int:
         """An instant after all that is merged and not after the server's clock, but before what is being merged."""
-        if self._clock_offset_us is None:
-            self.clock_us()
-        assert self._clock_offset_us is not None
         stamps = [pointer.stamp_us + 1 for pointer in pointers]
         pending = [pointer.pending_us for pointer in pointers if pointer.pending_us is not None]
-        return int(min([max([time.time_ns() // 1000 + self._clock_offset_us, *stamps]), *pending]))
+        return int(min([max([self.lately_us(), *stamps]), *pending]))
 
     def lately_us(self) -> int:
-        """The server's clock by what the last answer said of it: no trip is made."""
-        return time.time_ns() // 1000 + (self._clock_offset_us or 0)
+        """The server's clock by what the last answer said of it: only the first call makes a trip."""
+        if self._clock_offset_us is None:
+            return self.clock_us()
+        return time.monotonic_ns() // 1000 + self._clock_offset_us
 
     def _learn_clock(self, seconds: int, micros: int) -> int:
         clock_us = int(seconds) * 1_000_000 + int(micros)
-        self._clock_offset_us = clock_us - time.time_ns() // 1000
+        self._clock_offset_us = clock_us - time.monotonic_ns() // 1000
         return clock_us
 
 
@@ -311,6 +320,31 @@ def _too_short(view: View, pointer: Pointer) -> Span | None:
     """A window of the view that is longer than what the state was trimmed for."""
     kept = pointer.longest_us
     return next((span for span in view.spans if kept is not None and view.reach_us(span) > kept), None)
+
+
+def _check_reach(plan: Plan, questions: Sequence[_Question], total: int, at_us: int) -> None:
+    """Raises: AsOfTooEarly  naming every question, by place and key, whose windows cover rows that were trimmed: all
+    or none are answered (R13), and whoever asks has to know which to leave out."""
+    dtypes = {given.name: given.dtype for given in plan.inputs}
+    early: dict[int, str] = {}
+    from_us = at_us
+    for question in questions:
+        for place, reader in question.rows:
+            first_us = reader.too_early_until_us(question.tree, at_us)
+            if first_us is not None:
+                names = zip(reader.view.inputs, question.key, strict=True)
+                key = ", ".join(f"{name} {python_value(value, dtypes[name])!r}" for name, value in names)
+                early.setdefault(place, f"question {place}, `{reader.view.name}` of {key}")
+                from_us = max(from_us, first_us)
+    if early:
+        told = [text for _, text in sorted(early.items())]
+        more = f"; and {len(told) - FIRST_FEW} more" if len(told) > FIRST_FEW else ""
+        raise AsOfTooEarly(
+            f"the state can no longer answer {len(told)} of {total} questions as of {instant_text(at_us)}",
+            where="; ".join(told[:FIRST_FEW]) + more,
+            has=f"all that they need, as of {instant_text(from_us)} and later",
+            fix="ask for such an instant, leave these questions out, or build a training set, which has all history",
+        )
 
 
 def canonical_inputs(plan: Plan, row: Mapping[str, Any], place: int) -> dict[str, Value]:

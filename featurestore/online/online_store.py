@@ -95,7 +95,12 @@ class OnlineStore:
         request_id = new_request_id() if request_id is None else checked_request_id(request_id)
         behind = [state for state in plan.states if self._left_behind(state)]
         if behind:
-            self.recover(behind)
+            try:
+                self.recover(behind)
+            except BaseException:
+                for state in behind:  # the next lookup must not take it for done
+                    self._check_again.pop(state.id, None)
+                raise
         questions = [canonical_inputs(plan, row, place) for place, row in enumerate(inputs)]
         vectors = self._road.answer_canonical(plan, questions, as_of_us, request_id=request_id)
         if self.served is not None:

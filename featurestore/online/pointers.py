@@ -113,6 +113,12 @@ class reaching:  # reads as a statement: `with reaching(client):`
             raise StoreUnavailable(
                 "the online store is still loading its data", where=self._place(), fix="try again in a moment"
             ) from None
+        if isinstance(error, redis.exceptions.OutOfMemoryError):
+            raise StoreUnavailable(
+                "the online store's memory is full: it refuses to write",
+                where=self._place(),
+                fix="give the server more memory",
+            ) from None
         if isinstance(error, redis.exceptions.RedisError):
             raise StoreUnavailable(
                 "the online store does not answer",

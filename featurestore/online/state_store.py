@@ -121,11 +121,15 @@ class StateStore:
             self._complete([each for each in work if each.horizon_us is not None], {}, _Work.trim)
         pipe = self._client.pipeline(transaction=False)
         for each in work:
-            if each.tree.removed:
-                pipe.hdel(each.name, *each.tree.removed)
             if each.tree.changed:
                 fields: dict[Any, Any] = {field: codec.encode(each.tree.nodes[field]) for field in each.tree.changed}
                 pipe.hset(each.name, mapping=fields)
+        pipe.execute()
+        # Only when no node names them any more, and in a trip of its own: a server whose memory is full refuses to
+        # write, and removes all the same.
+        for each in work:
+            if each.tree.removed:
+                pipe.hdel(each.name, *each.tree.removed)
         pipe.execute()
 
     def _complete(
@@ -134,7 +138,7 @@ class StateStore:
         """Fetch what is wanted, and what turns out to be missing then, until nothing is."""
         trees = {each.name: each.tree for each in work}
         while wanted or (wanted := {each.name: found for each in work if (found := missing(each))}):
-            asked = {name: sorted(fields) for name, fields in wanted.items()}
+            asked = {name: trees[name].to_fetch(fields) for name, fields in wanted.items()}
             pipe = self._client.pipeline(transaction=False)
             for name, fields in asked.items():
                 pipe.hmget(name, fields)

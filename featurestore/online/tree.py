@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from zlib import crc32
 
+from featurestore.errors import StoreEmpty
 from featurestore.online.codec import encode
 from featurestore.plan.nodes import State
 from featurestore.semantics.folding.categories import lift_by, merge_by
@@ -77,6 +78,7 @@ class Tree:
     """One key's nodes, as far as they have been fetched. `changed` are the fields to write back."""
 
     def __init__(self, state: State, nodes: dict[bytes, Node | None] | None = None) -> None:
+        self._state = state
         self._folds = [(FOLDS[use.fold], use) for use in state.folds]
         self.nodes = nodes if nodes is not None else {}
         self.changed: set[bytes] = set()
@@ -130,6 +132,18 @@ class Tree:
         """The horizon up to which a tree of several nodes was last trimmed, whether rows went or not."""
         checked: int | None = self.root.get("checked")
         return checked
+
+    def to_fetch(self, missing: set[bytes]) -> list[bytes]:
+        """The fields to ask for. Raises: StoreEmpty  when one of them was asked for and is not there (R15)."""
+        lost = sorted(missing & self.nodes.keys())
+        if lost:
+            raise StoreEmpty(
+                f"the online store lost a part of a key's state by {', '.join(self._state.key)}",
+                where=f"state `{self._state.id}`",
+                has=f"{len(lost)} nodes of its tree missing, `{lost[0].decode()}` among them",
+                fix="run `featurestore materialize`",
+            )
+        return sorted(missing)
 
     # reading
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from featurestore.online.pointers import Position
 from featurestore.plan.nodes import Plan
 from featurestore.semantics.dtypes import DType, Value, python_value
-from featurestore.semantics.instants import datetime_of
+from featurestore.semantics.instants import datetime_of, instant_text
 from featurestore.semantics.statuses import STATUS_NAMES
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Vectors:
     """One vector for each question, in order.
 
@@ -95,3 +95,10 @@ class Vectors:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __repr__(self) -> str:
+        shape = f"{len(self):,} rows of {len(self.names)} features"
+        return f"<Vectors {self.feature_set}: {shape}, as of {instant_text(self.as_of_us)}, version {self.version}>"
+
+    def _repr_html_(self) -> str:
+        return str(self.to_pandas().head(20).to_html())

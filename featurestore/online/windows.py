@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from featurestore.errors import AsOfTooEarly
 from featurestore.expr.nodes import Aggregate
 from featurestore.online.evaluate import answer_key
 from featurestore.online.tree import ROOT, Row, Tree, path_names
@@ -14,7 +13,7 @@ from featurestore.semantics.aggregates import Aggregate as AggregateRow
 from featurestore.semantics.aggregates import Asked, aggregate_row
 from featurestore.semantics.dtypes import Value
 from featurestore.semantics.folding.categories import finish_by
-from featurestore.semantics.instants import INT64_MIN, instant_text
+from featurestore.semantics.instants import INT64_MIN
 from featurestore.semantics.statuses import NOT_FOUND, NULL, OK, OVERFLOW
 from featurestore.semantics.windows import Span
 
@@ -52,15 +51,24 @@ class ViewReader:
         self._folds = [
             sorted({fold for place, fold, *_ in self._finishers if place == each}) for each in range(len(spans))
         ]
+        self._reach_us = max(map(view.reach_us, spans), default=0)
         self._ends: dict[tuple[int, int], list[tuple[int, Span]]] = {}
         for place, span in enumerate(spans):
             self._ends.setdefault((span.offset_us, span.step_us if span.offset_us else 1), []).append((place, span))
 
+    def too_early_until_us(self, tree: Tree, as_of_us: int) -> int | None:
+        """None when no window of an instant covers rows that were trimmed, else the first instant of which that is
+        so."""
+        horizon_us = tree.horizon_us
+        if horizon_us is None or as_of_us - self._reach_us >= horizon_us:
+            return None
+        first_us = max((span.first_as_of_us(horizon_us) for span in self.view.spans), default=horizon_us)
+        first_us = -(-first_us // self.view.refresh_us) * self.view.refresh_us
+        return first_us if as_of_us < first_us else None
+
     def read(self, tree: Tree, as_of_us: int, missing: set[bytes]) -> Finished:
         """The answers of every aggregate of the view; empty where `missing` names nodes to fetch
-        first.
-
-        Raises: AsOfTooEarly  when rows that a window would cover were trimmed.
+        first. No window covers rows that were trimmed.
         """
         at_us = self.view.instant_us(as_of_us)
         found = tree.seen_us is not None and tree.seen_us < at_us
@@ -90,13 +98,6 @@ class ViewReader:
         starts = [(INT64_MIN if (start := span.start_us(at_us)) is None else start, place) for place, span in spans]
         starts.sort(reverse=True)
         for turn, (low, place) in enumerate(starts):
-            if tree.horizon_us is not None and low < tree.horizon_us:
-                label = self.view.spans[place].label
-                raise AsOfTooEarly(
-                    f"the state of `{self.view.name}` can no longer answer as of {instant_text(at_us)}",
-                    has=f"rows from {instant_text(tree.horizon_us)} on for this key, and a window of {label}",
-                    fix="ask for a later instant, or build a training set, which has all history",
-                )
             rows: list[Row] = []
             summaries: list[list[Any]] = []
             tree.collect(low, high, at_us, rows, summaries, missing)

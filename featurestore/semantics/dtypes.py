@@ -15,7 +15,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args, get_origin
 
-from featurestore.errors import InvalidValue
+from featurestore.errors import InvalidValue, a_kind
 from featurestore.semantics import decimals
 from featurestore.semantics.instants import INT64_MAX, INT64_MIN, datetime_of, instant_us
 from featurestore.semantics.texts import DATE_TEXT
@@ -190,7 +190,7 @@ def canonical(value: object, dtype: DType) -> Value:
         return canonical(unboxed(), dtype)
     raise InvalidValue(
         f"{value!r:.80} is not a value of type {dtype}",
-        has=f"a {type(value).__name__}",
+        has=a_kind(value),
         fix=_HOW.get(dtype.kind, "send a value that {} holds").format(dtype, dtype.scale, dtype.length),
     )
 
@@ -198,6 +198,8 @@ def canonical(value: object, dtype: DType) -> Value:
 _HOW = {
     "decimal": "send a number of at most {1} decimal places that {0} holds: as text, or as a Decimal, never as a float",
     "vector": "send {2} numbers, none of them null or NaN",
+    "timestamp": "send an instant with a zone: as text such as 2013-01-01T00:00:00Z, or as a datetime",
+    "date": "send a day: as text such as 2013-01-01, or as a date",
     "list": "send a list whose items are values of its type",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from featurestore.errors import InvalidDefinition, InvalidValue, NaiveTime
+from featurestore.errors import InvalidDefinition, InvalidValue, NaiveTime, a_kind
 from featurestore.semantics.texts import LOCAL_TEXT, ZONED_TEXT
 
 INT64_MAX = 2**63 - 1
@@ -71,6 +71,12 @@ def instant_us(value: datetime | str) -> int:
     1356998400000000
     """
     moment = moment_of(value) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
+        raise InvalidValue(
+            f"{value!r:.80} is not an instant",
+            has=a_kind(value),
+            fix="give a datetime with a zone, or ISO 8601 text: 2013-01-01T00:00:00Z",
+        )
     if moment != moment:  # pandas.NaT
         raise InvalidValue("a missing time (NaT) is not an instant", fix="leave the row out or give its time")
     if moment.utcoffset() is None:

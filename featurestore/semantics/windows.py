@@ -34,6 +34,16 @@ class Span:
         """The first instant after those covered. Without an offset that is `as_of`, whatever the step."""
         return (as_of_us - self.offset_us) // self.step_us * self.step_us if self.offset_us else as_of_us
 
+    def first_as_of_us(self, start_us: int) -> int:
+        """The least `as_of` whose window begins at an instant or after it; 2^63 for all history.
+
+        >>> Span(length_us=10, step_us=4).first_as_of_us(5)
+        18
+        """
+        if self.length_us is None:
+            return 2**63
+        return -(-start_us // self.step_us) * self.step_us + self.length_us + self.offset_us
+
     @property
     def reach_us(self) -> int | None:
         """How far back from `as_of` the window can begin; None for all history."""

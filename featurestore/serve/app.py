@@ -237,9 +237,9 @@ class _Observed:
 
 def _request_id(scope: Scope) -> tuple[str, RequestRefused | None]:
     """A request's name: the one it brings, or a new one; and what is wrong with the one it brings."""
-    given = b", ".join(value for name, value in scope["headers"] if name == _REQUEST_ID)
+    given = [value for name, value in scope["headers"] if name == _REQUEST_ID]
     try:
-        return checked_request_id(given.decode("latin-1")) if given else new_request_id(), None
+        return checked_request_id(b", ".join(given).decode("latin-1")) if given else new_request_id(), None
     except InputError as error:
         where = "the header `X-Request-ID`"
         return new_request_id(), RequestRefused(

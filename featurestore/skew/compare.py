@@ -34,6 +34,8 @@ WORST = 5
 EXAMPLES = 3
 """Differing cells that are told in full, of each feature and cause."""
 Progress = Callable[[str, int, int], None]
+EDGES = np.array([0.0, *(float(f"{digit}e{power}") for power in range(-323, 308) for digit in (1, 2, 5))])
+"""Where the bins of a difference's size begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ class Skew:
         differs = found.compared[:, place] & ~found.same[:, place]
         tally.cells += int(found.compared[:, place].sum())
         tally.differing += int(differs.sum())
-        tally.compute_differing += int((~found.computed_alike[:, place]).sum())
+        if self.manifests is not None:
+            tally.compute_differing += int((~found.computed_alike[:, place]).sum())
         labels, counts = np.unique(found.labels[:, place], return_counts=True)
         for label, count in zip(labels, counts, strict=True):
             for cause in causes_of(int(label)):
@@ -315,7 +318,8 @@ def _feature(name: str, tally: _Tally) -> FeatureSkew:
     sizes = np.concatenate(tally.sizes) if tally.sizes else np.array([])
     size = None
     if len(sizes):
-        size = Size(len(sizes), float(np.median(sizes)), float(np.quantile(sizes, 0.95)), float(sizes.max()))
+        p95 = float(np.quantile(sizes, 0.95))
+        size = Size(len(sizes), float(np.median(sizes)), p95, float(sizes.max()), tuple(_bins(sizes)))
     causes = dict(sorted(tally.causes.items(), key=lambda each: (-each[1], list(CAUSES).index(each[0]))))
     return FeatureSkew(
         name,
@@ -329,3 +333,10 @@ def _feature(name: str, tally: _Tally) -> FeatureSkew:
         None if tally.last_us is None else instant_text(tally.last_us),
         size,
     )
+
+
+def _bins(sizes: np.ndarray[Any, Any]) -> Iterator[tuple[float, int]]:
+    """The bins that hold some sizes: where each begins, and how many it holds."""
+    places, counts = np.unique(np.searchsorted(EDGES, sizes, side="right") - 1, return_counts=True)
+    for place, count in zip(places, counts, strict=True):
+        yield float(EDGES[place]), int(count)

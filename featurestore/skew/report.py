@@ -50,12 +50,18 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large the differences of a feature are, where both sides have a number."""
+    """How large the differences of a feature are, where both sides have a number.
+
+    Shape: `bins` are pairs of the least size in a bin and the cells in it; the bins begin at 0 and at 1, 2 and 5 times
+    each power of ten, and empty ones are left out.
+    Units: those of the feature; microseconds for a timestamp, days for a date.
+    """
 
     cells: int
     median: float
     p95: float
     largest: float
+    bins: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

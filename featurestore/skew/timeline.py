@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from featurestore.expr.nodes import Aggregate, walk
 from featurestore.offline.columns import held as column_of
 from featurestore.offline.connection import quoted
 from featurestore.offline.replay import Replay, visible
@@ -19,7 +20,7 @@ from featurestore.skew.held import Held
 from featurestore.skew.report import Example, RowSeen
 
 MOST_ROWS = 40
-"""Rows that are told beside a cell: those nearest to its instant."""
+"""Rows that are told beside a cell: those that training sees and the state had not, then the others, nearest first."""
 
 
 def example_of(
@@ -53,14 +54,16 @@ def example_of(
         _answer(found.training, row, output),
         _answer(found.replayed, row, output),
         tuple(text for name in names for text in found.evidence.get(name, ())[:3]),
-        _windows(view, as_of_us),
+        _windows(view, output, as_of_us),
         _rows(then, view, row, held),
     )
 
 
-def _windows(view: View, as_of_us: int) -> tuple[tuple[str | None, str], ...]:
+def _windows(view: View, output: Output, as_of_us: int) -> tuple[tuple[str | None, str], ...]:
     instant_us = view.instant_us(as_of_us)
-    spans = [(span.start_us(instant_us), span.end_us(instant_us)) for span in view.spans]
+    node = next(each.node for each in view.features if each.name == output.feature)
+    used = {each.span for each in walk(node) if isinstance(each, Aggregate)}
+    spans = [(span.start_us(instant_us), span.end_us(instant_us)) for span in view.spans if span in used]
     return tuple((None if start is None else _instant(start), _instant(end)) for start, end in spans)
 
 
@@ -76,7 +79,8 @@ def _rows(then: Replay, view: View, row: int, held: dict[str, Held] | None) -> t
     met = then.met(state, view, f"q.spine_row = {row} AND r.usable")
     found = then.connection.execute(
         f"SELECT {places}, r.event_at_us, r.known_at_us, {had}, {visible(view)}, {kind}{values} {met}\n"
-        f"ORDER BY abs(r.event_at_us - q.as_of_us), r.known_at_us LIMIT {MOST_ROWS}"
+        f"ORDER BY coalesce({had}, FALSE) OR NOT ({visible(view)}), abs(r.event_at_us - q.as_of_us), r.known_at_us\n"
+        f"LIMIT {MOST_ROWS}"
     ).fetchall()
     rows = []
     for file, _, stamped_us, event_us, known_us, was_held, is_visible, what, *held_values in found:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from featurestore.log.served import served_rows
 from featurestore.store import FeatureStore
 from tests.cli.shop import AS_OF, Cli, visit
 
@@ -35,6 +36,18 @@ def test_lookup_prints_values_and_statuses(filled: Path, cli: Cli) -> None:
     ]
 
 
+def test_ingest_in_json_has_the_shape_of_http(filled: Path, cli: Cli) -> None:
+    """`ingest --json` prints the reply that the service gives to the same rows."""
+    from featurestore.serve.wire import report_json
+
+    (filled / "rows.jsonl").write_text(json.dumps(visit(7_000) | {"at": None}))
+    printed = cli("ingest", "Visit", "rows.jsonl", "--json").json
+    with FeatureStore(filled) as store:
+        served = json.loads(report_json(store.ingest("Visit", [visit(7_000) | {"at": None}])))
+    assert printed | {"call": ""} == served | {"call": ""}
+    assert printed["set_aside"] == [{"row": 0, "reason": "at is null"}]
+
+
 def test_lookup_in_json_has_the_shape_of_http(filled: Path, cli: Cli) -> None:
     """`lookup --json` prints the reply that the service gives to the same question."""
     from featurestore.serve.wire import lookup_json
@@ -44,6 +57,14 @@ def test_lookup_in_json_has_the_shape_of_http(filled: Path, cli: Cli) -> None:
     ran = cli("lookup", "everything", "user=1", *EVERYTHING, "--as-of", AS_OF, "--json")
     with FeatureStore(filled) as store:
         assert ran.json == json.loads(lookup_json(store.lookup("everything", asked, as_of=AS_OF)))
+
+
+def test_a_lookup_leaves_a_record(ready: Path, cli: Cli) -> None:
+    """A lookup from the command line is in the serving log when the command is over."""
+    assert cli("lookup", "visits", "user=1", "--as-of", AS_OF).code == 0
+    [served] = served_rows(ready / ".featurestore" / "served", "visits")
+    [row] = served.table().to_pylist()
+    assert (row["i.user"], row["v.visits__n"], row["asked"], len(row["request_id"])) == (1, 24, True, 16)
 
 
 def test_null_may_be_asked_for(filled: Path, cli: Cli) -> None:

@@ -21,8 +21,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def roads(server: Server, tmp_path: Path) -> Iterator[Roads]:
-    """Both roads of a new project, whose definitions the test writes itself."""
-    (tmp_path / "featurestore.toml").write_text(f'project = "{tmp_path.name}"\nredis = "{server.url}"\n')
+    """Both roads of a new project, whose definitions the test writes itself. A busy machine is no wrong answer: lookups
+    wait."""
+    (tmp_path / "featurestore.toml").write_text(
+        f'project = "{tmp_path.name}"\nredis = "{server.url}?socket_timeout=30"\n'
+    )
     (tmp_path / "definitions").mkdir()
     (tmp_path / "definitions" / "nothing.py").write_text(
         "from featurestore import Column, Entity\n\n\nclass Nobody(Entity):\n    nobody: Column[int]\n"

@@ -116,6 +116,9 @@ def test_chronon_now_is_the_servers_clock(roads: Roads, monkeypatch: pytest.Monk
         assert abs(said.instants[0] - moment) < timedelta(minutes=1)
         with pytest.raises(AsOfTooLate):
             roads.store.lookup(FeatureSet("paid", Paid), {"account": 1}, as_of=moment + timedelta(minutes=30))
+        monkeypatch.setattr(time, "time_ns", lambda: true() + 2 * hour)  # somebody sets it between two lookups
+        now = roads.store.lookup(FeatureSet("paid", Paid), {"account": 1}).as_of
+        assert abs(now - moment) < timedelta(minutes=1)
 
 
 @seen("Tecton", "1.0", TECTON_EDGE, "R4")

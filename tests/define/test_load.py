@@ -172,6 +172,52 @@ MISTAKES = {
         "class V(FeatureView, entity=User, source=Visit):\n    s = Visit.seconds.mean().max()\n",
         ("InvalidDefinition", "is an aggregate already", "shop.py:23, `V.s`", None, "combine"),
     ),
+    "an unknown method": (
+        "class V(FeatureView, entity=User, source=Visit):\n    s = Visit.seconds.summ()\n",
+        ("InvalidDefinition", "`Visit.seconds` has no method `summ`", "shop.py:23, `V.s`", "mean, median", "`sum`"),
+    ),
+    "an unknown class keyword": (
+        'class V(FeatureView, entity=User, source=Visit, refesh="1h"):\n    s = rows()\n',
+        ("InvalidDefinition", "`FeatureView` takes no `refesh=`", "shop.py:22, `V`", "key=, refresh=", "`refresh=`"),
+    ),
+    "an unknown source keyword": (
+        'class S(Source, dely="5m"):\n    at: EventTime\n',
+        ("InvalidDefinition", "`Source` takes no `dely=`", "shop.py:22, `S`", "static=, zone=", "write `delay=`"),
+    ),
+    "an unknown argument of an aggregate": (
+        'class V(FeatureView, entity=User, source=Visit):\n    s = Visit.seconds.sum(over="1d", whre=True)\n',
+        ("InvalidDefinition", "`sum` takes no `whre=`", "shop.py:23, `V.s`", "over=, where=", "write `where=`"),
+    ),
+    "an unknown argument of a function": (
+        "class V(FeatureView, entity=User, source=Visit):\n    s = feature(rows(), defalt=0)\n",
+        ("InvalidDefinition", "`feature` takes no `defalt=`", "shop.py:23, `V.s`", "doc=", "write `default=`"),
+    ),
+    "a window without its name": (
+        'class V(FeatureView, entity=User, source=Visit):\n    s = Visit.seconds.sum("1d")\n',
+        ("InvalidDefinition", "`sum` is given too much without a name", "shop.py:23, `V.s`", "where=", "`over=...`"),
+    ),
+    "plain Python over an expression": (
+        "import math\nclass V(FeatureView, entity=User, source=Visit):\n    s = math.log(Visit.seconds.sum())\n",
+        ("InvalidDefinition", "plain Python does not take an expression", "shop.py:24, `V.s`", None, "`.log()`"),
+    ),
+    "a condition that is not ended": (
+        "class V(FeatureView, entity=User, source=Visit):\n    s = when(rows() > 3).then(1)\n",
+        ("InvalidDefinition", "`V.s` is a When, not a feature", "shop.py:23, `V.s`", None, ".otherwise("),
+    ),
+    "None in an expression": (
+        "class V(FeatureView, entity=User, source=Visit):\n    s = rows(where=Visit.page == None)\n",
+        ("TypeMismatch", "None cannot stand in an expression", "shop.py:23, `V.s`", None, "`.is_null()`"),
+    ),
+    "Python's `in` over an expression": (
+        "class V(FeatureView, entity=User, source=Visit):\n    s = rows(where=Visit.page in ('a', 'b'))\n",
+        (
+            "InvalidDefinition",
+            "an expression has no truth value",
+            "shop.py:23, `V.s`",
+            None,
+            "`x.isin([...])` for `in`",
+        ),
+    ),
     "a set with a source": (
         'two = FeatureSet("two", Visit)\n',
         ("InvalidDefinition", "neither a view nor a feature", "shop.py:22", None, "give a view"),

@@ -138,7 +138,7 @@ def made(base: type = FeatureView, **body: Any) -> Any:
     ("body", "kind", "what"),
     [
         ({"by": {"a b": rows()}}, InvalidDefinition, "'by_a b' is no name for a feature"),
-        ({"by": {"fr": 1}}, InvalidDefinition, r"`Made.by\['fr'\]` is a int, not a feature"),
+        ({"by": {"fr": 1}}, InvalidDefinition, r"`Made.by\['fr'\]` is an int, not a feature"),
         ({"by": {}}, InvalidDefinition, "`Made.by` is a dict, not a feature"),
         ({"by": {"x": Sale.amount}}, InvalidDefinition, "a column of rows, not a value"),
         ({"a": {"b_c": rows()}, "a_b": {"c": rows()}}, DuplicateName, "two features `a_b_c`"),

@@ -132,7 +132,7 @@ def test_a_writer_that_died_leaves_no_mark(store: FeatureStore) -> None:
         source = state.scan.source
         row = {"id": 1, "user": 7, "at": 1, "told_at": 1} if source == "Told" else {"id": 1, "user": 7, "at": 1}
         with store.log.turn(source):
-            store.log.append(source, [encode(row)], store.online.clock_us())
+            store.log.append(source, encode([row], state.scan), store.online.clock_us())
         pointer = store.online.states.pointers([state])[state.id]
         assert pointer is not None
         store.online.states.publish({state.id: replace(pointer, applying=1)})
@@ -147,7 +147,7 @@ def test_a_writer_that_died_leaves_no_mark(store: FeatureStore) -> None:
 def test_rows_of_an_unknown_writer_are_said_to_be_applying(store: FeatureStore) -> None:
     """A writer that did not know a state held no lookup back from it: whoever applies its rows says so first."""
     [state] = store.plan("seen").states
-    rows = [encode({"id": user, "user": user, "at": 1}) for user in range(USERS)]
+    rows = encode([{"id": user, "user": user, "at": 1} for user in range(USERS)], state.scan)
     with store.log.turn("Seen"):
         store.log.append("Seen", rows, store.online.clock_us())
     recovering = threading.Thread(target=store.online.recover, args=([state],))

@@ -181,7 +181,7 @@ def serving(root: Path, **options: Any) -> Iterator[Served]:
     )
     assert process.stdout is not None and process.stderr is not None
     try:
-        readable, _, _ = select.select([process.stdout], [], [], 30)
+        readable, _, _ = select.select([process.stdout], [], [], 60)  # as long as it waits for its own workers
         line = process.stdout.readline() if readable else ""
         assert " at http://" in line, line + (process.stderr.read() if process.poll() is not None else "")
         address = line.split(" at ")[1].split(",")[0]

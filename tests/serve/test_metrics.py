@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from featurestore.serve.metrics import MULTIPROCESS, Metrics
 from tests.serve.shop import Served, click, question
 
 
@@ -66,3 +71,10 @@ def test_errors_are_counted_by_kind_and_made_up_paths_share_a_route(served: Serv
     text = served.client.get("/metrics")
     assert text.headers["content-type"].startswith("text/plain")
     assert "made" not in text.text
+
+
+def test_counts_are_told_while_another_worker_begins_to_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that a worker has made and not written yet has no counts, and is no error."""
+    monkeypatch.setenv(MULTIPROCESS, str(tmp_path))
+    (tmp_path / "counter_1.db").touch()
+    assert Metrics().text() == b""

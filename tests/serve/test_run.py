@@ -146,10 +146,13 @@ def test_a_serving_process_has_neither_duckdb_nor_pandas(served: Served) -> None
 def test_several_workers_count_together(project: Path) -> None:
     """Any of two workers answers, /metrics adds up what both did, and Ctrl-C stops them all."""
     with serving(materialised(project), workers=2) as served:
-        for _ in range(20):
+        address, answered = served.client.base_url.join("/v1/lookup/clicks"), 0
+        while answered < 20:
             # a connection of its own may be answered by either worker
-            reply = httpx.post(served.client.base_url.join("/v1/lookup/clicks"), json={"inputs": [question()]})
-            assert reply.status_code == 200
+            reply = httpx.post(address, json={"inputs": [question()]}, timeout=30)
+            # a server that a busy machine leaves waiting is 503, and is asked again as the reply says
+            assert reply.status_code == 200 or reply.headers["retry-after"], reply.text
+            answered += reply.status_code == 200
         assert served.events([click(1)]).status_code == 200
         assert served.metric('featurestore_lookup_rows_total{feature_set="clicks"}') == 20
         pid = served.server_pid()

@@ -1,0 +1,141 @@
+"""Both roads together: the state of all keys from history, built beside what serves, published when it is whole."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from featurestore.errors import StoreEmpty
+from featurestore.log.event_log import EventLog
+from featurestore.offline.manifest import Manifest, keep, seen_files, unchanged
+from featurestore.offline.materialize import state_rows
+from featurestore.offline.scan import History
+from featurestore.online.online_store import OnlineStore
+from featurestore.online.pointers import Pointer
+from featurestore.plan.nodes import State, View
+from featurestore.plan.outcomes import Counts, SetAside
+
+GENERATIONS = "generations"
+"""The folder below the state folder that says what each generation was built from."""
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MaterializeReport:
+    """What `materialize` built, by state: keys and rows kept, and what became of the history's rows (R16).
+
+    `set_aside` says for each source what was read and why some of it does not count; rows that were pushed meanwhile
+    are in `states` only.
+    """
+
+    states: dict[str, Counts] = field(default_factory=dict)
+    keys: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    set_aside: dict[str, SetAside] = field(default_factory=dict)
+
+
+def materialize(
+    home: Path,
+    history: History,
+    log: EventLog,
+    online: OnlineStore,
+    states: Sequence[State],
+    known: Sequence[View],
+    progress: Progress | None = None,
+) -> MaterializeReport:
+    """Build states from history and publish them together.
+
+    What no window of the `known` views can see is left out (R12). One call at a time for a project.
+    """
+    longest = _longest_reaches(known)
+    report, building = MaterializeReport(), _Building(home, history, log, online)
+    with _alone(home):
+        built: dict[str, Pointer] = {}
+        for done, state in enumerate(states):
+            if progress:
+                progress(f"{state.scan.source} by {', '.join(state.key)}", done, len(states))
+            built[state.id] = building.build(state, longest[state.id], report)
+        building.publish(states, built, report)
+    if progress:
+        progress("published", len(states), len(states))
+    return report
+
+
+class _Building:
+    """The generations of one call."""
+
+    def __init__(self, home: Path, history: History, log: EventLog, online: OnlineStore) -> None:
+        self._home, self._history, self._log, self._online = home, history, log, online
+
+    def build(self, state: State, longest_us: int | None, report: MaterializeReport) -> Pointer:
+        """A new generation of a state, which nobody reads yet, and the manifest of what it was built from."""
+        source = state.scan.source
+        cut = self._log.head(source)
+        stamp_us = self._log.last_known_at_us(source) or 0
+        history = replace(self._history, upto={source: cut})
+        seen = seen_files(state.scan, history)
+        self._online.states.drop_others(state, self._serving(state))
+        with state_rows(state, history, self._online.clock_us(), longest_us) as rows:
+            pointer = Pointer("", cut, stamp_us, self._log.identity, longest_us, 0, 0, content=rows.content)
+            pointer = self._online.states.build(state, rows.batches, pointer)
+            account = rows.account
+        if unchanged(seen):
+            built_us = self._online.clock_us()
+            keep(self._home / GENERATIONS, Manifest(pointer.generation, state.id, source, seen, cut, built_us))
+        known = report.set_aside.get(source, account)
+        report.set_aside[source] = replace(account, states=known.states | account.states)
+        report.states[state.id] = replace(account.states[state.id])
+        report.keys[state.id], report.rows[state.id] = pointer.keys, pointer.rows
+        return pointer
+
+    def publish(self, states: Sequence[State], built: dict[str, Pointer], report: MaterializeReport) -> None:
+        """Bring the new generations up to the log's head, and let them serve together."""
+        with self._turns(sorted({state.scan.source for state in states})):
+            for state in states:
+                built[state.id], more = self._online.states.follow(
+                    state, built[state.id], self._log, self._online.clock_us()
+                )
+                report.states[state.id].add(more)
+            self._online.states.publish(built)
+        for state in states:
+            self._online.states.drop_others(state, built[state.id].generation)
+
+    def _serving(self, state: State) -> str | None:
+        try:
+            pointer = self._online.states.pointers([state])[state.id]
+        except StoreEmpty:  # written by another version of the product: it is replaced
+            return None
+        return pointer.generation if pointer else None
+
+    @contextmanager
+    def _turns(self, sources: Sequence[str]) -> Iterator[None]:
+        """The turns of several sources, taken in one order by everybody."""
+        if not sources:
+            yield
+            return
+        with self._log.turn(sources[0]), self._turns(sources[1:]):
+            yield
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One call at a time for a project."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "materialize.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _longest_reaches(views: Sequence[View]) -> dict[str, int | None]:
+    """For each state, how far back the views on it can look; None when one looks at all history."""
+    longest: dict[str, int | None] = {}
+    for view in views:
+        if view.state is not None:
+            reaches = [view.reach_us(span) for span in view.spans]
+            known = longest.get(view.state.id, 0)
+            far = max([known, *reaches]) if known is not None else 2**63
+            longest[view.state.id] = None if far >= 2**63 else far
+    return longest
