@@ -54,8 +54,10 @@ class Rounds:
     def round(self) -> Iterator[SkewReport]:
         """Compare all that is new and due, a part at a time; each part is remembered before it is told.
 
-        Raises: whatever a comparison raises; that part is new again next time.
+        Raises: the first that a comparison raised, when the other feature sets were looked at; that part is new again
+        next time.
         """
+        failure: Exception | None = None
         started = time.perf_counter()
         with self._open_store() as store:
             plans = list(_plans(store))
@@ -64,7 +66,12 @@ class Rounds:
             for look, age_us in self._looks():
                 until_us = time.time_ns() // 1000 - age_us
                 for name in served_sets(self._looked.served):
-                    yield from self._look_at(store, plans, name, look, until_us)
+                    try:
+                        yield from self._look_at(store, plans, name, look, until_us)
+                    except Exception as error:  # it keeps no other feature set waiting
+                        failure = failure or error
+        if failure is not None:
+            raise failure
         self._looked.forget_removed()
         self._metrics.waiting(None)
         self._metrics.done(time.perf_counter() - started)

@@ -65,9 +65,11 @@ def run(
             try:
                 for report in rounds.round():
                     _log(report)
-            except Exception as error:
-                if stopping.is_set():  # DuckDB makes an error of its own of a signal
+            except BaseException as error:
+                if stopping.is_set():  # DuckDB may make an error of its own of a signal
                     return
+                if not isinstance(error, Exception):
+                    raise
                 metrics.failed()
                 known = isinstance(error, FeatureStoreError)
                 _logger.warning(
@@ -81,8 +83,8 @@ def run(
 
 def once(
     root: str | Path, settings: Settings, *, environment: str | None = None, home: str | Path | None = None
-) -> list[SkewReport]:
-    """One round of all that is new: a report for each part that was compared.
+) -> Iterator[SkewReport]:
+    """One round of all that is new: a report for each part that was compared, as it comes.
 
     Raises: ConfigError  as `run` does, and whatever a comparison raises.
     """
@@ -90,7 +92,7 @@ def once(
     config = read_config(root, environment=environment, home=home)
     open_store = partial(FeatureStore, root, environment=environment, home=home)
     with Looked(config.home) as looked:
-        return list(Rounds(open_store, looked, AuditMetrics(), settings).round())
+        yield from Rounds(open_store, looked, AuditMetrics(), settings).round()
 
 
 def _log(report: SkewReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,20 +58,23 @@ def audit(
         every_s = duration_us(every) / 1e6
         run.run(Path("."), settings, every_s=every_s, host=host, port=port, environment=session.environment)
         return
-    reports = run.once(Path("."), settings, environment=session.environment)
+    reports = []
+    for report in run.once(Path("."), settings, environment=session.environment):
+        reports.append(report)
+        if not as_json:
+            _print(report)
+        elif report.faulty:  # should a later one fail, this is not told otherwise
+            print(report.told()[-1], file=sys.stderr)
     if as_json:
         session.emit([report.to_json() for report in reports])
-    else:
-        _print(reports)
+    elif not reports:
+        print_line("nothing new in the serving log")
     if any(report.faulty for report in reports):
         raise typer.Exit(1)
 
 
-def _print(reports: list[SkewReport]) -> None:
-    if not reports:
-        print_line("nothing new in the serving log")
-    for report in reports:
-        *lines, verdict = report.told()
-        for line in lines:
-            print_line(line)
-        print_line(verdict, "bold red" if report.faulty else "bold green")
+def _print(report: SkewReport) -> None:
+    *lines, verdict = report.told()
+    for line in lines:
+        print_line(line)
+    print_line(verdict, "bold red" if report.faulty else "bold green")

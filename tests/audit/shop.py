@@ -153,12 +153,12 @@ def once(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def serve_lookups(root: Path, count: int, start: int = 0) -> None:
+def serve_lookups(root: Path, count: int, start: int = 0, feature_set: str = "spending") -> None:
     """Lookups of two questions each over HTTP, under the names `request-<n>`, and their records on disk."""
     with serving(root) as served:
         for place in range(start, start + count):
             reply = served.client.post(
-                "/v1/lookup/spending",
+                f"/v1/lookup/{feature_set}",
                 json={"inputs": [{"user": place % USERS}, {"user": (place + 1) % USERS}]},
                 headers={"X-Request-ID": f"request-{place}"},
             )

@@ -8,12 +8,23 @@ import subprocess
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from featurestore.log.served import is_sampled
 from featurestore.plan.certificates import standing
 from featurestore.store import FeatureStore
-from tests.audit.shop import FEATURES, auditing, command, lose_state, once, push_late, serve_lookups, write_project
+from tests.audit.shop import (
+    DEFINITIONS,
+    FEATURES,
+    auditing,
+    command,
+    lose_state,
+    once,
+    push_late,
+    serve_lookups,
+    write_project,
+)
 from tests.serve.shop import environment
 
 
@@ -120,22 +131,37 @@ def test_what_is_young_waits(project: Path) -> None:
 
 
 def test_a_round_that_fails_is_tried_again(project: Path) -> None:
-    """While the history cannot be read rounds fail, are counted and logged; when it can, nothing was left out."""
+    """While the history of one feature set cannot be read, rounds fail, are counted and logged, and another one is
+    looked at; when it can be read, nothing was left out."""
+    (project / "more").mkdir()
+    rows = pq.read_table(project / "data" / "a.parquet")
+    pq.write_table(rows, project / "more" / "a.parquet")
+    text = DEFINITIONS.replace("data/*", "more/*").replace("class User(Entity):\n    user: Column[int]\n", "")
+    text = (
+        text.replace("Buy", "Sale")
+        .replace("Spend", "Earn")
+        .replace('spending = FeatureSet("spending"', 'a = FeatureSet("a"')
+    )
+    (project / "definitions" / "more.py").write_text(f"from definitions.shop import User\n{text}")
+    with FeatureStore(project) as store:
+        store.materialize()
+    serve_lookups(project, 5, feature_set="a")
     serve_lookups(project, 5)
-    data = project / "data" / "a.parquet"
-    data.rename(project / "away")
+    (project / "more" / "a.parquet").rename(project / "away")
     ran = once(project, "--share", "1")
     assert ran.returncode == 1
-    assert ran.stderr.startswith("InputError: the source `Buy` has no files")
+    assert ran.stderr.startswith("InputError: the source `Sale` has no files")
+    assert ran.stdout.splitlines()[-1].startswith("spending: 10 questions, 40 cells; 40 computed again")
     with auditing(project, "--share", "1") as audit:
         audit.until(lambda: (audit.metric('featurestore_audit_rounds_total{outcome="failed"}') or 0) > 1)
         assert (audit.metric("featurestore_audit_lag_seconds") or 0) > 0
-        (project / "away").rename(data)
+        (project / "away").rename(project / "more" / "a.parquet")
         audit.until(lambda: audit.total("featurestore_parity_cells_total") == 5 * 2 * FEATURES)
+        assert audit.metric('featurestore_audit_questions_total{feature_set="a"}') == 10
         assert audit.total("featurestore_parity_unproven_total") == 0
         code, err = audit.stop()
     assert code == 0
-    assert "a round failed and will be tried again: InputError: the source `Buy` has no files" in err
+    assert "a round failed and will be tried again: InputError: the source `Sale` has no files" in err
 
 
 def test_files_that_say_nothing_are_left_out_and_counted(project: Path) -> None:

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from featurestore.plan.certificates import take_away
 from featurestore.store import FeatureStore
+from tests import test_static
 from tests.serve.shop import environment, materialised, program, question, serving, write_project
 
 
@@ -95,3 +98,27 @@ def test_readiness_ends_with_the_last_certificate(project: Path) -> None:
         take_away(project / ".featurestore", "clicks", version, "`verify` found 3 of 9 cells differing")
         reply = until(503, lambda: served.client.get("/readyz"))
         assert reply.json()["title"] == "NotCertified"
+
+
+def test_r20_the_certificate_is_of_the_tables_that_are_served(tmp_path: Path) -> None:
+    """A static table that is materialised with other rows is another version: refused from that moment on, until it is
+    verified."""
+    root = tmp_path / "homes"
+    (root / "definitions").mkdir(parents=True)
+    (root / "data").mkdir()
+    (root / "definitions" / "homes.py").write_text(test_static.DEFINITIONS)
+    (root / "featurestore.toml").write_text("require_certificate = true\n")
+    pq.write_table(pa.table(test_static.ROWS), root / "data" / "a.parquet")
+    materialised(root)
+    certify(root, "homes")
+    with serving(root) as served:
+
+        def ask() -> httpx.Response:
+            return served.lookup([{"person": 1}], "homes")
+
+        assert ask().status_code == 200
+        pq.write_table(pa.table({"person": [9], "city": ["z"], "rent": [5.0]}), root / "data" / "b.parquet")
+        materialised(root)
+        assert ask().json()["title"] == "NotCertified"
+        certify(root, "homes")
+        until(200, ask)
