@@ -47,7 +47,9 @@ class AuditMetrics:
         self._rounds = self._counter("audit_rounds", "Looks at the serving log, by how they ended.", "outcome")
         self._last = self._gauge("audit_last_round_timestamp_seconds", "When the last round that was done ended.")
         self._seconds = self._gauge("audit_round_seconds", "How long that round took.")
-        self._lag = self._gauge("audit_lag_seconds", "How long the oldest record that is due has been waiting.")
+        self._oldest_us: dict[tuple[str, str], int] = {}
+        lag = self._gauge("audit_lag_seconds", "How long the oldest record that is due has been waiting.")
+        lag.set_function(self._lag_s)
         for outcome in ("done", "failed"):
             self._rounds.labels(outcome)
 
@@ -79,9 +81,12 @@ class AuditMetrics:
         """Files that cannot be compared."""
         self._left_out.labels(feature_set, reason).inc(files)
 
-    def waiting(self, oldest_us: int | None) -> None:
-        """When the oldest file that is due was written; None when none is waiting."""
-        self._lag.set(0.0 if oldest_us is None else max(0.0, time.time() - oldest_us / 1e6))
+    def waiting(self, look: str, feature_set: str, oldest_us: int | None) -> None:
+        """When the oldest file that is due was written; None when none is waiting any more."""
+        if oldest_us is None:
+            self._oldest_us.pop((look, feature_set), None)
+        else:
+            self._oldest_us[look, feature_set] = oldest_us
 
     def done(self, seconds: float) -> None:
         """A round that was done."""
@@ -92,6 +97,10 @@ class AuditMetrics:
     def failed(self) -> None:
         """A round that failed."""
         self._rounds.labels("failed").inc()
+
+    def _lag_s(self) -> float:
+        oldest_us = min(list(self._oldest_us.values()), default=None)
+        return 0.0 if oldest_us is None else max(0.0, time.time() - oldest_us / 1e6)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"featurestore_{name}", text, labels, registry=self.registry)

@@ -50,6 +50,7 @@ class Rounds:
         self, open_store: Callable[[], FeatureStore], looked: Looked, metrics: AuditMetrics, settings: Settings
     ) -> None:
         self._open_store, self._looked, self._metrics, self._settings = open_store, looked, metrics, settings
+        self._unknown: set[str] = set()
 
     def round(self) -> Iterator[SkewReport]:
         """Compare all that is new and due, a part at a time; each part is remembered before it is told.
@@ -73,7 +74,6 @@ class Rounds:
         if failure is not None:
             raise failure
         self._looked.forget_removed()
-        self._metrics.waiting(None)
         self._metrics.done(time.perf_counter() - started)
 
     def _looks(self) -> Iterator[tuple[str, int]]:
@@ -89,16 +89,17 @@ class Rounds:
         if plan is None and waiting:
             if name in store.definitions.feature_sets:
                 store.plan(name)  # raises what is wrong with it
-            self._leave_out(name, look, waiting, "not_defined")
+            self._wait_for(name, len(waiting))
             return
         while waiting and plan is not None:
-            self._metrics.waiting(waiting[0].written_us)
+            self._metrics.waiting(look, name, waiting[0].written_us)
             part, waiting = self._part(name, look, waiting)
             report = self._compare(store, plan, plans, look, part)
             self._looked.remember(look, part)
             if report is not None:
                 self._metrics.compared(report, look)
                 yield report
+        self._metrics.waiting(look, name, None)
 
     def _part(self, name: str, look: str, waiting: list[LogFile]) -> tuple[list[LogFile], list[LogFile]]:
         """The oldest files that are compared at a time, and the others; files that are broken are left out."""
@@ -151,6 +152,13 @@ class Rounds:
         )
         doubt(store.config.home, report)
         return report
+
+    def _wait_for(self, name: str, files: int) -> None:
+        """The definitions may come later than the service that answers by them: nothing is left out for good."""
+        if name not in self._unknown:
+            self._unknown.add(name)
+            _logger.warning("%d files of %s wait: it is not defined here", files, name)
+            self._metrics.left_out(name, "not_defined", files)
 
     def _leave_out(self, name: str, look: str, files: list[LogFile], reason: str) -> None:
         _logger.warning("%d files of %s are left out: %s; the first is %s", len(files), name, reason, files[0].path)

@@ -165,7 +165,8 @@ def test_a_round_that_fails_is_tried_again(project: Path) -> None:
 
 
 def test_files_that_say_nothing_are_left_out_and_counted(project: Path) -> None:
-    """A broken file, a feature set that is gone and a version whose plan is gone stop nothing; each is counted."""
+    """A broken file, a feature set that is not defined and a version whose plan is gone stop nothing; each is counted
+    once."""
     serve_lookups(project, 5)
     folder = project / ".featurestore" / "served"
     [file] = folder.glob("spending/*/*/*.parquet")
