@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-JOBS ?= 2
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 EXAMPLES ?= 2000
 COUNT ?= 100
 CELLS ?= 1000000

@@ -38,6 +38,7 @@ for command in (
     checking.verify,
     skewing.skew,
     auditing.audit,
+    skewing.drift,
     checking.demo,
 ):
     app.command()(command)

@@ -1,4 +1,4 @@
-"""`featurestore skew`: what was served, beside what training says, with the cause of each difference."""
+"""`featurestore skew` and `drift`: what was served beside what training says, cell by cell and as a whole."""
 
 from __future__ import annotations
 
@@ -74,6 +74,41 @@ def skew(
     else:
         _print(report)
     if report.compute_differing or report.unexplained:
+        raise typer.Exit(1)
+
+
+def drift(
+    context: typer.Context,
+    feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
+    training: Annotated[Path, typer.Argument(metavar="TRAINING", help="A training set that `dataset` wrote.")],
+    since: Annotated[
+        str, typer.Option("--since", metavar="WHEN", help="An instant, or how long ago, such as 6h or 7d.")
+    ] = "1d",
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="WHEN", help="The end of the period; now by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the distributions of what was served with those of a training set.
+
+    Exit code 1 when a measure is over its threshold by more than chance. This says nothing of parity.
+    """
+    session = session_of(context, as_json=as_json)
+    with session.open() as store, Working(f"drift {feature_set}"):
+        report = store.drift(
+            feature_set,
+            training.absolute(),
+            since=_instant(since),
+            until=None if until is None else _instant(until),
+        )
+    if as_json:
+        session.emit(report.to_json())
+    else:
+        *lines, verdict = str(report).splitlines()
+        for line in lines:
+            print_line(line)
+        print_line(verdict, "bold red" if report.alarms else "bold green")
+    if report.alarms:
         raise typer.Exit(1)
 
 

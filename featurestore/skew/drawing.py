@@ -13,7 +13,7 @@ from featurestore.skew.causes import CAUSES, UNEXPLAINED
 from featurestore.skew.report import Bucket, Size
 from featurestore.skew.scales import number, seconds_of, share, short_instant, ticks, time_ticks
 
-WIDE, NARROW = 960, 340
+WIDE, NARROW = 900, 340
 """Widths at which a chart is drawn, for a screen or paper and for a phone. Units: CSS pixels."""
 HUES = 7
 CHARACTER = 6.3

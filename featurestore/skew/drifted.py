@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.errors import InputError, MissingColumn
 from featurestore.offline.connection import connect, literal, quoted
@@ -35,11 +36,23 @@ def drift(plan: Plan, training: Path, served: Iterable[pa.Table]) -> Distributio
             f"nothing of `{plan.name}` was served by this version in the period",
             fix="widen the period with --since, or look whether the serving log is on: `[served] share`",
         )
-    return compare_distributions(plan, trained_values(plan, training), pa.concat_tables(rows))
+    trained, told = trained_values(plan, training)
+    return compare_distributions(plan, trained, _as_told(pa.concat_tables(rows), told, plan))
 
 
-def trained_values(plan: Plan, path: Path) -> pa.Table:
-    """The values and statuses of a training set in a file; without statuses, a null is one and the rest is in order.
+def _as_told(served: pa.Table, told: set[str], plan: Plan) -> pa.Table:
+    """What was served, told as the training set tells it: without statuses, a key never seen is a null like others."""
+    for each in plan.outputs:
+        if each.name not in told:
+            place, status = served.column_names.index(f"{each.name}__status"), f"{each.name}__status"
+            codes = pc.if_else(pc.is_null(served.column(each.name)), NULL, OK)
+            served = served.set_column(place, status, codes.cast(pa.int8()))
+    return served
+
+
+def trained_values(plan: Plan, path: Path) -> tuple[pa.Table, set[str]]:
+    """The values and statuses of a training set in a file, and the features whose statuses it tells; of the others a
+    null is null and the rest is in order.
 
     Raises: MissingColumn, InputError  when the file does not fit the feature set.
     """
@@ -63,8 +76,8 @@ def trained_values(plan: Plan, path: Path) -> pa.Table:
             known = f"CASE WHEN {value} IS NULL THEN {NULL} ELSE {OK} END"
             if status in types:
                 known = f"CASE {quoted(status)}{names} END"
-            columns += [f"{value} AS {quoted(each.name)}", f"CAST({known} AS UTINYINT) AS {quoted(status)}"]
+            columns += [f"{value} AS {quoted(each.name)}", f"CAST({known} AS TINYINT) AS {quoted(status)}"]
         found: pa.Table = connection.sql(f"SELECT {', '.join(columns)} FROM {relation}").to_arrow_table()
-        return found
+        return found, {each.name for each in plan.outputs if f"{each.name}__status" in types}
     finally:
         connection.close()

@@ -64,11 +64,12 @@ def html_of(report: SkewReport) -> str:
 def verdict(report: SkewReport) -> tuple[str, str]:
     """How the report ends, as `good`, `explained` or `bad`, and in a sentence."""
     cells, differing, wrong = report.cells, report.differing, report.compute_differing
+    unexplained = f" {report.unexplained:,} of them are unexplained." if report.unexplained else ""
     if not report.against and wrong:
         fault = f"{wrong:,} of {report.computed:,} cells have other bits than DuckDB gives for the same rows."
-        return "bad", f"{fault} {_differ(report)}"
-    if report.unexplained:
-        return "bad", f"{_differ(report)} {report.unexplained:,} of them are unexplained."
+        return "bad", f"{fault} {_differ(report)}{unexplained}"
+    if unexplained:
+        return "bad", f"{_differ(report)}{unexplained}"
     if differing:
         return "explained", f"{_differ(report)} Every one of them has a cause."
     if not cells:
@@ -259,7 +260,11 @@ def _told(each: Example, cause: str, report: SkewReport) -> str:
     if drawn[0]:
         shown = both_widths(*drawn) + keys
     else:
-        shown = tag("p", "No row of this key stands behind the value.", class_="caption")
+        shown = tag(
+            "p",
+            "No rows to draw: the key has none, or the value is made from the request and other features.",
+            class_="caption",
+        )
     return tag(
         "article",
         title,

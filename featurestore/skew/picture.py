@@ -29,6 +29,8 @@ def row_words(row: RowSeen, example: Example) -> str:
         said.append(f"known {duration(micros_between(row.event_at, row.known_at))} later")
     if row.committed_at is not None:
         said.append(f"in the log {_beside(example.served_at, row.committed_at, 'the answer')}")
+    elif row.kind:
+        said.append(f"in {row.place.rpartition('/')[2]}")
     return ", ".join(said)
 
 
@@ -102,8 +104,12 @@ class _Picture:
     def together(self, rows: Sequence[RowSeen], who: Sight) -> None:
         """Rows that share a line, each a dot where it happened."""
         drawn = [row for row in rows if seconds_of(row.event_at) >= self.low]
-        before = f", {len(rows) - len(drawn):,} of them before the time drawn" if len(drawn) < len(rows) else ""
+        left_out = f"{len(rows) - len(drawn):,} of them" if drawn else "all"
+        before = f", {left_out} before the time drawn" if len(drawn) < len(rows) else ""
         self.say(f"{_counted(who, rows)}{before}", f"who {who.name.lower()}")
+        if not drawn:
+            self.y += GAP
+            return
         y, kind = self.y + MARK / 2, f"row {who.name.lower()}"
         for row in drawn:
             self.content.append(_dot(self.across(seconds_of(row.event_at)), y, kind, _title(row)))

@@ -18,6 +18,7 @@ STEPS = (
 MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1_200, 2_400, 6_000)
 MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 UNITS = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("µs", 1))
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,14 +61,14 @@ def number(value: float) -> str:
     """A measured number with four figures, its thousands apart; a whole one in full.
 
     >>> number(1234567.0), number(87.284283), number(4.2e-9), number(4449999882.17), number(0.5)
-    ('1,234,567', '87.28', '4.2 × 10^-9', '4,450,000,000', '0.5')
+    ('1,234,567', '87.28', '4.2 × 10⁻⁹', '4,450,000,000', '0.5')
     """
     if value == 0 or (value == int(value) and abs(value) < 1e12):
         return f"{int(value):,}"
     power = math.floor(math.log10(abs(value)))
     if power < -4 or power >= 12:
         digits = f"{value / 10.0**power:.3f}" if power > -300 else f"{value:.3e}".split("e")[0]
-        return f"{digits.rstrip('0').rstrip('.')} × 10^{power}"
+        return f"{digits.rstrip('0').rstrip('.')} × 10{str(power).translate(RAISED)}"
     rounded = round(value, 3 - power)
     text = f"{rounded:,.{max(0, 3 - power)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,63 @@
+"""A training set in a file beside what was served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pyarrow as pa
+import pytest
+
+from featurestore.errors import InputError, MissingColumn
+from tests.skew.bakery import GUESTS, Bakery, open_bakery
+
+
+@pytest.fixture(scope="module")
+def bakery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bakery]:
+    """A bakery with a training set of today's questions, and much that was served."""
+    found = open_bakery(tmp_path_factory.mktemp("bakery"))
+    random, now = Random(5), datetime.now(UTC)
+    instants = [now - timedelta(seconds=random.random()) for _ in range(500)]
+    spine = pa.table(
+        {
+            "guest": [random.randrange(GUESTS + 2) for _ in range(500)],
+            "value": [float(random.randrange(50)) for _ in range(500)],
+            "as_of": pa.array(instants, pa.timestamp("us", "UTC")),
+        }
+    )
+    found.store.dataset("till", spine, as_of="as_of", statuses=True).write(found.folder / "train.parquet")
+    found.store.dataset("till", spine, as_of="as_of").write(found.folder / "plain.parquet")
+    found.serve(40)
+    yield found
+    found.store.close()
+
+
+@pytest.mark.parametrize("name", ["train.parquet", "plain.parquet"])
+def test_what_was_served_like_the_training_set_does_not_alarm(bakery: Bakery, name: str) -> None:
+    """The same questions asked of the same state are the same distribution, with statuses and without."""
+    report = bakery.store.drift("till", name)
+    assert (report.training_rows, report.served_rows) == (500, 400)
+    assert [each.name for each in report.features if each.alarms] == []
+
+
+def test_keys_that_are_no_longer_found_alarm(bakery: Bakery) -> None:
+    """Lookups of keys that nobody knows show as a share of not_found, and as fewer values."""
+    since = datetime.now(UTC)
+    strangers = [{"guest": 1_000 + guest, "value": 1.0} for guest in range(300)]
+    bakery.store.lookup("till", strangers)
+    report = bakery.store.drift("till", "train.parquet", since=since)
+    spent = next(each for each in report.features if each.name == "taste__spent_7d")
+    assert "not_found_share" in {each.measure for each in spent.alarms}
+
+
+def test_a_file_that_is_no_training_set_of_it_is_refused(bakery: Bakery, tmp_path: Path) -> None:
+    """A missing file or column is told, and so is a period in which nothing was served."""
+    with pytest.raises(InputError, match="there is no file"):
+        bakery.store.drift("till", "nowhere.parquet")
+    bakery.deliver("../other.parquet", bakery.orders(3))
+    with pytest.raises(MissingColumn, match="taste__spent_1d"):
+        bakery.store.drift("till", "other.parquet")
+    with pytest.raises(InputError, match="nothing of `till` was served"):
+        bakery.store.drift("till", "train.parquet", until="2020-01-01T00:00:00Z", since="2019-01-01T00:00:00Z")
