@@ -61,7 +61,7 @@ class Rounds:
         failure: Exception | None = None
         started = time.perf_counter()
         with self._open_store() as store:
-            plans = list(_plans(store))
+            plans = list(plans_of(store))
             for plan in plans:
                 self._metrics.expect(plan)
             for look, age_us in self._looks():
@@ -166,7 +166,7 @@ class Rounds:
         self._metrics.left_out(name, reason, len(files))
 
 
-def _plans(store: FeatureStore) -> Iterator[Plan]:
+def plans_of(store: FeatureStore) -> Iterator[Plan]:
     """The plans of the feature sets that are in order."""
     for name in store.definitions.feature_sets:
         with suppress(DefinitionError):

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from featurestore.audit.looked import Looked
 from featurestore.audit.metrics import AuditMetrics
-from featurestore.audit.rounds import Rounds, Settings
+from featurestore.audit.rounds import Rounds, Settings, plans_of
 from featurestore.config import read_config
 from featurestore.errors import ConfigError, FeatureStoreError
 from featurestore.skew.report import SkewReport
@@ -46,7 +46,8 @@ def run(
 ) -> None:
     """Audit a folder's project until SIGINT or SIGTERM. Port 0 is a free one.
 
-    Prints one line, where the counts are, when it begins. A round that fails is logged, counted and tried again.
+    Prints one line, where the counts are, and looks for the first time `every_s` later: Prometheus has then seen the
+    counts at 0, and what is found at once is seen as a rise. A round that fails is logged, counted and tried again.
     Raises: ConfigError      when the project, host or port is not in order, or another audit of it is running.
             DefinitionError  when a definition is not in order.
     """
@@ -54,13 +55,16 @@ def run(
     _step_back(settings)
     config = read_config(root, environment=environment, home=home)
     open_store = partial(FeatureStore, root, environment=environment, home=home)
+    metrics = AuditMetrics()
     with open_store() as store:
         project = f"{config.project}, {len(store.definitions.feature_sets)} feature sets"
-    metrics = AuditMetrics()
+        for plan in plans_of(store):
+            metrics.expect(plan)
     with _stoppable() as stopping, Looked(config.home) as looked, _counts_at(host, port, metrics.registry) as address:
-        rounds = Rounds(open_store, looked, metrics, settings)
+        rounds, began = Rounds(open_store, looked, metrics, settings), time.monotonic()
         print(f"featurestore audit: {project}; counts at {address}/metrics", flush=True)
         while not stopping.is_set():
+            time.sleep(max(0.0, began + every_s - time.monotonic()))
             began = time.monotonic()
             try:
                 for report in rounds.round():
@@ -78,7 +82,6 @@ def run(
                     error,
                     exc_info=None if known else error,
                 )
-            time.sleep(max(0.0, began + every_s - time.monotonic()))
 
 
 def once(

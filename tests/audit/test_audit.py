@@ -42,6 +42,7 @@ def test_what_was_served_is_counted_once_and_faults_are_found(project: Path) -> 
         home = store.config.home
     serve_lookups(project, 20)
     with auditing(project, "--share", "1") as audit:
+        assert "featurestore_parity_unexplained_total{" in audit.client.get("/metrics").text, "it counts from 0"
         audit.until(lambda: audit.total("featurestore_parity_cells_total") == 20 * 2 * FEATURES)
         assert audit.metric('featurestore_parity_cells_total{feature="spend__n",feature_set="spending"}') == 40
         assert audit.metric('featurestore_audit_questions_total{feature_set="spending"}') == 40
@@ -186,6 +187,7 @@ def test_it_stops_at_once_and_loses_nothing(project: Path) -> None:
     """SIGTERM in the middle of a round ends the audit with 0; what it had not done is done next time."""
     serve_lookups(project, 30)
     with auditing(project, "--share", "1") as audit:
+        time.sleep(0.35)
         began = time.monotonic()
         code, err = audit.stop()
         assert (code, err) == (0, "")
