@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from featurestore.audit.looked import AGAIN
 from featurestore.plan.nodes import Plan
-from featurestore.skew.causes import UNEXPLAINED
+from featurestore.skew.causes import CAUSES, UNEXPLAINED
 from featurestore.skew.report import SkewReport
 
 
@@ -53,13 +53,17 @@ class AuditMetrics:
         for outcome in ("done", "failed"):
             self._rounds.labels(outcome)
 
-    def expect(self, plan: Plan) -> None:
-        """Count from 0 what must never happen, so that the first time is seen as a rise."""
+    def expect(self, plan: Plan, *, again: bool) -> None:
+        """Count from 0 what has not happened yet, so that the first time is seen as a rise; `again` says whether there
+        is a second look."""
         self._unproven.labels(plan.name)
         self._questions.labels(plan.name)
         for output in plan.outputs:
-            for each in (self._cells, self._compute, self._unexplained):
+            for each in (self._cells, self._compute, self._unexplained, *([self._again_cells] if again else [])):
                 each.labels(plan.name, output.name)
+            for differing in (self._differing, *([self._again_differing] if again else [])):
+                for cause in CAUSES:
+                    differing.labels(plan.name, output.name, cause)
 
     def compared(self, report: SkewReport, look: str) -> None:
         """What was found of some records."""

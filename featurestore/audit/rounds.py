@@ -63,7 +63,7 @@ class Rounds:
         with self._open_store() as store:
             plans = list(plans_of(store))
             for plan in plans:
-                self._metrics.expect(plan)
+                self._metrics.expect(plan, again=self._settings.again_us is not None)
             for look, age_us in self._looks():
                 until_us = time.time_ns() // 1000 - age_us
                 for name in served_sets(self._looked.served):

@@ -59,7 +59,7 @@ def run(
     with open_store() as store:
         project = f"{config.project}, {len(store.definitions.feature_sets)} feature sets"
         for plan in plans_of(store):
-            metrics.expect(plan)
+            metrics.expect(plan, again=settings.again_us is not None)
     with _stoppable() as stopping, Looked(config.home) as looked, _counts_at(host, port, metrics.registry) as address:
         rounds, began = Rounds(open_store, looked, metrics, settings), time.monotonic()
         print(f"featurestore audit: {project}; counts at {address}/metrics", flush=True)
