@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,7 +92,10 @@ def test_a_skew_takes_it_away_only_when_something_is_wrong(shop: Shop) -> None:
     for name in client.scan_iter("*:rows:*"):
         client.delete(name)
     store.lookup("checkout", shop.question())
+    noted = store.config.home / "certificates" / "checkout" / f"{version}.skew.json"
+    assert json.loads(noted.read_text())["cells"] == clean.cells
     lost = store.skew("checkout")
+    assert json.loads(noted.read_text())["compute_differing"] == lost.compute_differing
     assert lost.compute_differing and lost.faulty == (version,)
     reason = standing(store.config.home, "checkout", version).reason
     assert reason.startswith(f"`skew` found {lost.compute_differing} compute differences and {lost.unexplained} unexpl")

@@ -1,10 +1,12 @@
 """Certificates: which version of a feature set is proven to be the same on both roads, and why another one is not.
 
     <home>/certificates/<feature_set>/<version>.json
+    <home>/certificates/<feature_set>/<version>.skew.json
 
 A `verify` that finds no difference grants one. A `verify` that finds some takes it away, and so does a `skew` or an
 audit that finds other bits for the rows that the state held, or a difference without a cause. It is proof of the
-product that verified, too: another version of the product has to do it again.
+product that verified, too: another version of the product has to do it again. Beside it stands what the last skew of
+the version found, in a file of its own: nobody who writes one can undo the other.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -88,6 +90,12 @@ def take_away(home: Path, feature_set: str, version: str, reason: str) -> None:
     _write(home, feature_set, version, None, f"{reason}, at {now()}")
 
 
+def note_skew(home: Path, feature_set: str, version: str, found: Mapping[str, object]) -> None:
+    """Keep what the last skew of a version found, as JSON values."""
+    path = _file(home, feature_set, f"{version}.skew")
+    _replace(path, {"format": FORMAT, "at": now(), **found})
+
+
 def standing(home: Path, feature_set: str, version: str) -> Standing:
     """Whether a version is certified."""
     try:
@@ -118,7 +126,8 @@ def certificate_of(home: Path, feature_set: str, version: str, *, required: bool
 def standings(home: Path, feature_set: str) -> Iterator[Standing]:
     """The versions of a feature set of which anything is known."""
     for path in sorted((home / FOLDER / feature_set).glob("*.json")):
-        yield standing(home, feature_set, path.stem)
+        if not path.name.endswith(".skew.json"):
+            yield standing(home, feature_set, path.stem)
 
 
 def now() -> str:
@@ -139,10 +148,13 @@ def product_version() -> str:
 
 def _write(home: Path, feature_set: str, version: str, certificate: object, reason: str) -> None:
     path = _file(home, feature_set, version)
+    _replace(path, {"format": FORMAT, "certificate": certificate, "reason": reason})
+
+
+def _replace(path: Path, found: Mapping[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    text = json.dumps({"format": FORMAT, "certificate": certificate, "reason": reason}, indent=2)
-    partial.write_text(f"{text}\n", encoding="utf-8")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(f"{json.dumps(found, indent=2)}\n", encoding="utf-8")
     partial.replace(path)
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from featurestore.errors import InputError
 from featurestore.offline.replay import Limits, Replay
 from featurestore.offline.scan import History
-from featurestore.plan.certificates import take_away
+from featurestore.plan.certificates import note_skew, take_away
 from featurestore.plan.nodes import Output, Plan
 from featurestore.semantics.dtypes import python_value
 from featurestore.semantics.instants import instant_text
@@ -290,7 +290,10 @@ def skew(
 
 
 def doubt(home: Path, report: SkewReport) -> None:
-    """Take away the certificates of the versions that a report finds faulty."""
+    """Keep what a report found with the versions that served, and take away the certificates of those at fault."""
+    counts = {name: getattr(report, name) for name in ("cells", "differing", "compute_differing", "unexplained")}
+    for version in report.versions:
+        note_skew(home, report.feature_set, version, {"begin": report.begin, "end": report.end, **counts})
     found = f"{report.compute_differing:,} compute differences and {report.unexplained:,} unexplained cells"
     for version in report.faulty:
         take_away(home, report.feature_set, version, f"`skew` found {found}")
