@@ -15,12 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import InputError
-from featurestore.offline.replay import Replay
+from featurestore.offline.replay import Limits, Replay
 from featurestore.offline.scan import History
+from featurestore.plan.certificates import note_skew, take_away
 from featurestore.plan.nodes import Output, Plan
 from featurestore.semantics.dtypes import python_value
 from featurestore.semantics.instants import instant_text
-from featurestore.skew.causes import CAUSES
+from featurestore.skew.causes import CAUSES, UNEXPLAINED
 from featurestore.skew.examine import BIT, Examined, causes_of, examine
 from featurestore.skew.held import Held, what_was_held
 from featurestore.skew.report import Bucket, Example, FeatureSkew, Size, SkewReport
@@ -69,8 +70,11 @@ class _Tally:
 class Skew:
     """The comparison of one feature set, fed with what was served, part by part."""
 
-    def __init__(self, plan: Plan, history: History, manifests: Path | None, spine: SpineInputs | None) -> None:
+    def __init__(
+        self, plan: Plan, history: History, manifests: Path | None, spine: SpineInputs | None, limits: Limits | None
+    ) -> None:
         self.plan, self.history, self.manifests, self.spine = plan, history, manifests, spine
+        self.limits = limits
         self.version = plan.version
         self.tallies: dict[str, _Tally] = {}
         self.examples: dict[tuple[str, int], list[Example]] = {}
@@ -80,6 +84,7 @@ class Skew:
         self.compared: list[np.ndarray[Any, Any]] = []
         self.questions = self.computed = self.unproven = 0
         self.versions: list[str] = []
+        self.faulty: list[str] = []
 
     def add(self, served: Served) -> None:
         """Compare one part, portion by portion."""
@@ -89,14 +94,23 @@ class Skew:
             return
         if served.version not in self.versions:
             self.versions.append(served.version)
-        with _both(self.plan, served.plan, self.history, first) as (now, then):
+        before = self._faults()
+        second = next(portions, None)
+        alone = second is None and self.spine is None  # else other keys are asked for, too
+        with _both(self.plan, served.plan, self.history, first, alone, self.limits) as (now, then):
             self.version = now.version()
-            for portion in chain([first], portions):
+            for portion in chain([first], [] if second is None else [second], portions):
                 for replay in {id(now): now, id(then): then}.values():
                     replay.add("questions", portion)
                 held = None if self.manifests is None else self._held(then, now, portion)
                 training = None if self.spine is None else self.spine.inputs_of(portion)
                 self._take(examine(now, then, held, training), then, held, portion)
+        if self._faults() > before and served.version not in self.faulty:
+            self.faulty.append(served.version)
+
+    def _faults(self) -> int:
+        """Cells that differ in computation or without a cause."""
+        return sum(each.compute_differing + each.causes[UNEXPLAINED] for each in self.tallies.values())
 
     def report(
         self, begin_us: int, end_us: int, against: str | None, notes: Sequence[str], seconds: float
@@ -118,6 +132,7 @@ class Skew:
             self.evidence,
             tuple(notes),
             seconds,
+            tuple(self.faulty),
         )
 
     def _held(self, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:
@@ -217,10 +232,13 @@ class Skew:
 class _both:  # reads as a statement: `with _both(now, then, ...) as (now, then):`
     """The replays of today's plan and of the one that served; one and the same where they are equal."""
 
-    def __init__(self, now: Plan, then: Plan, history: History, questions: pa.Table) -> None:
-        self._now = Replay(now, history, questions)
+    def __init__(
+        self, now: Plan, then: Plan, history: History, questions: pa.Table, only_asked: bool, limits: Limits | None
+    ) -> None:
+        self._now = Replay(now, history, questions, only_asked=only_asked, limits=limits)
         try:
-            self._then = self._now if now == then else Replay(then, history, questions)
+            same = now == then
+            self._then = self._now if same else Replay(then, history, questions, only_asked=only_asked, limits=limits)
         except BaseException:
             self._now.close()
             raise
@@ -244,6 +262,7 @@ def skew(
     spine: SpineInputs | None = None,
     against: str | None = None,
     notes: Sequence[str] = (),
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> SkewReport:
     """Compare what was served with training, by the plan of today. Without a period it is that of the vectors.
@@ -252,7 +271,7 @@ def skew(
     Raises: InputError  when nothing was served in the period.
     """
     started = time.perf_counter()
-    compared = Skew(plan, history, manifests, spine)
+    compared = Skew(plan, history, manifests, spine, limits)
     for done, part in enumerate(served):
         if progress:
             progress(f"version {part.version}", done, done + 1)
@@ -268,6 +287,16 @@ def skew(
     begin_us = int(moments.min()) if begin_us is None else begin_us
     end_us = int(moments.max()) + 1 if end_us is None else end_us
     return compared.report(begin_us, end_us, against, notes, time.perf_counter() - started)
+
+
+def doubt(home: Path, report: SkewReport) -> None:
+    """Keep what a report found with the versions that served, and take away the certificates of those at fault."""
+    counts = {name: getattr(report, name) for name in ("cells", "differing", "compute_differing", "unexplained")}
+    for version in report.versions:
+        note_skew(home, report.feature_set, version, {"begin": report.begin, "end": report.end, **counts})
+    found = f"{report.compute_differing:,} compute differences and {report.unexplained:,} unexplained cells"
+    for version in report.faulty:
+        take_away(home, report.feature_set, version, f"`skew` found {found}")
 
 
 def _portions(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -15,7 +15,7 @@ from tests.cli.shop import Cli
 
 COMMANDS = (
     *("init", "plan", "dataset", "materialize", "ingest", "lookup", "serve", "quarantine"),
-    *("verify", "skew", "drift", "demo"),
+    *("verify", "skew", "audit", "drift", "demo"),
 )
 HEAVY = ("duckdb", "pyarrow", "pandas", "numpy", "redis", "fastapi", "featurestore.store")
 COMMAND = [sys.executable, "-m", "featurestore.cli"]
