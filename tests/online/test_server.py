@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -59,20 +60,26 @@ def start() -> Iterator[StartUser]:
         process.communicate()
 
 
+def accepts(path: Path) -> bool:
+    """Whether somebody listens at a socket: its file is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @pytest.fixture
 def raw(tmp_path: Path) -> Iterator[StartRaw]:
     """Starts a server that is not ours, with the settings given, and gives its URL."""
     running: list[subprocess.Popen[bytes]] = []
 
     def run(*settings: str) -> str:
-        socket = tmp_path / f"raw{len(running)}.sock"
-        command = [str(_find_binary()), "--port", "0", "--unixsocket", str(socket), "--dir", str(tmp_path)]
+        place = tmp_path / f"raw{len(running)}.sock"
+        command = [str(_find_binary()), "--port", "0", "--unixsocket", str(place), "--dir", str(tmp_path)]
         process = subprocess.Popen([*command, "--save", "", *settings], stdout=subprocess.DEVNULL)
         running.append(process)
-        while not socket.exists():
+        while not accepts(place):
             assert process.poll() is None
             time.sleep(0.005)
-        return f"unix://{socket}"
+        return f"unix://{place}"
 
     yield run
     for process in running:
