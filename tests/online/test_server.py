@@ -60,12 +60,6 @@ def start() -> Iterator[StartUser]:
         process.communicate()
 
 
-def accepts(path: Path) -> bool:
-    """Whether somebody listens at a socket: its file is there a moment before."""
-    with socket.socket(socket.AF_UNIX) as client:
-        return client.connect_ex(str(path)) == 0
-
-
 @pytest.fixture
 def raw(tmp_path: Path) -> Iterator[StartRaw]:
     """Starts a server that is not ours, with the settings given, and gives its URL."""
@@ -76,9 +70,10 @@ def raw(tmp_path: Path) -> Iterator[StartRaw]:
         command = [str(_find_binary()), "--port", "0", "--unixsocket", str(place), "--dir", str(tmp_path)]
         process = subprocess.Popen([*command, "--save", "", *settings], stdout=subprocess.DEVNULL)
         running.append(process)
-        while not accepts(place):
-            assert process.poll() is None
-            time.sleep(0.005)
+        with socket.socket(socket.AF_UNIX) as client:
+            while client.connect_ex(str(place)):  # its file is there a moment before somebody listens
+                assert process.poll() is None
+                time.sleep(0.005)
         return f"unix://{place}"
 
     yield run
