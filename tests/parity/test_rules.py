@@ -70,6 +70,7 @@ class Fact(Source):
     n: Column[int]
     text: Column[str]
     price: Column[Decimal] = column(precision=18, scale=2)
+    parts: Column[list[int]]
     at: EventTime
     known: KnownTime
 
@@ -102,6 +103,7 @@ class Facts(FeatureView, entity=User, source=Fact):
     last_kept = Fact.x.last(skip_nulls=True)
     last_n = Fact.n.last()
     last_text = Fact.text.last()
+    last_parts = Fact.parts.last()
     price = Fact.price.sum()
     total = Fact.x.sum()
     whole = Fact.n.sum()
@@ -147,6 +149,7 @@ class Asked(FeatureView, request=Ask):
 def fact(id: int | None = 1, at: int | None = 0, known: int | None = None, **other: Any) -> dict[str, Any]:
     """A fact of user 1, known when it happened unless said otherwise."""
     whole = {"user": 1, "town": "a", "street": "b", "turn": 0, "x": 1.0, "n": 1, "text": "t", "price": 100}
+    whole["parts"] = (1,)
     return {"id": id, "at": at, "known": at if known is None else known} | whole | other
 
 
@@ -227,6 +230,15 @@ def test_r5_ties_are_settled_by_the_row_alone(say: Say) -> None:
     for arrived in (history, history[::-1]):
         assert list(values(say(Facts.xs, arrived, [8]))[0]) == [7.0, None, 6.0, 8.0, 9.0]
         assert values(say(Facts.last_x, arrived, [8])) == [9.0] and values(say(Facts.first_x, arrived, [8])) == [7.0]
+
+
+def test_r5_a_null_in_a_list_comes_before_what_is_there(say: Say) -> None:
+    """Lists of one instant are in the order of their items, nulls first, a shorter one before what it begins."""
+    history = [fact(place, at=5, parts=parts) for place, parts in enumerate([(1,), (None,), (1, None), None, ()])]
+    for arrived in (history, history[::-1]):
+        assert values(say(Facts.last_parts, arrived, [8])) == [(1, None)]
+        assert values(say(Facts.last_parts, arrived[1:4], [8])) == [(1, None)]
+    assert values(say(Facts.last_parts, [fact(1, at=5, parts=(None,)), fact(2, at=5, parts=(1,))], [8])) == [(1,)]
 
 
 def test_r6_one_fact_counts_once_as_it_was_known_first(say: Say) -> None:
