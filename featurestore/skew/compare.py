@@ -6,7 +6,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,25 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import InputError
+from featurestore.offline.connection import quoted
 from featurestore.offline.replay import Replay
 from featurestore.offline.scan import History
 from featurestore.plan.nodes import Output, Plan
 from featurestore.semantics.dtypes import python_value
 from featurestore.semantics.instants import instant_text
 from featurestore.skew.causes import CAUSES
-from featurestore.skew.examine import BIT, Examined, causes_of, examine
-from featurestore.skew.held import Held, what_was_held
+from featurestore.skew.examine import Examined, examine, fitted
+from featurestore.skew.held import Held, Holdings
 from featurestore.skew.report import Bucket, Example, FeatureSkew, Size, SkewReport
 from featurestore.skew.spine_inputs import SpineInputs
 from featurestore.skew.timeline import example_of
+from featurestore.skew.trials import BIT, causes_of
 
 QUESTIONS_AT_ONCE = 100_000
 BUCKETS = 48
 WORST = 5
+KEYS_AT_ONCE = 1_000
+"""Of each feature and portion of questions, the keys that are kept when the worst of all are sought."""
 EXAMPLES = 3
 """Differing cells that are told in full, of each feature and cause."""
 Progress = Callable[[str, int, int], None]
@@ -59,8 +64,7 @@ class _Tally:
     differing: int = 0
     compute_differing: int = 0
     causes: Counter[str] = field(default_factory=Counter)
-    keys: Counter[str] = field(default_factory=Counter)
-    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keys: Counter[tuple[tuple[str, str], ...]] = field(default_factory=Counter)
     first_us: int | None = None
     last_us: int | None = None
     sizes: list[np.ndarray[Any, Any]] = field(default_factory=list)
@@ -70,7 +74,10 @@ class Skew:
     """The comparison of one feature set, fed with what was served, part by part."""
 
     def __init__(self, plan: Plan, history: History, manifests: Path | None, spine: SpineInputs | None) -> None:
-        self.plan, self.history, self.manifests, self.spine = plan, history, manifests, spine
+        heads = {state.scan.source: history.log.head(state.scan.source) for state in plan.states} if history.log else {}
+        self.plan, self.history, self.spine = plan, replace(history, upto=heads | history.upto), spine
+        self.holdings = None if manifests is None else Holdings(self.history, manifests)
+        self.now: Replay | None = None
         self.version = plan.version
         self.tallies: dict[str, _Tally] = {}
         self.examples: dict[tuple[str, int], list[Example]] = {}
@@ -89,14 +96,24 @@ class Skew:
             return
         if served.version not in self.versions:
             self.versions.append(served.version)
-        with _both(self.plan, served.plan, self.history, first) as (now, then):
+        now = self.now = self.now or Replay(self.plan, self.history, first)
+        then = now if served.plan == self.plan else Replay(served.plan, self.history, first)
+        try:
             self.version = now.version()
             for portion in chain([first], portions):
                 for replay in {id(now): now, id(then): then}.values():
                     replay.add("questions", portion)
-                held = None if self.manifests is None else self._held(then, now, portion)
-                training = None if self.spine is None else self.spine.inputs_of(portion)
+                held = None if self.holdings is None else self._held(self.holdings, then, now, portion)
+                training = None if self.spine is None else self.spine.inputs_of(fitted(portion, self.plan))
                 self._take(examine(now, then, held, training), then, held, portion)
+        finally:
+            if then is not now:
+                then.close()
+
+    def close(self) -> None:
+        """Let go of today's rows."""
+        if self.now is not None:
+            self.now.close()
 
     def report(
         self, begin_us: int, end_us: int, against: str | None, notes: Sequence[str], seconds: float
@@ -120,13 +137,12 @@ class Skew:
             seconds,
         )
 
-    def _held(self, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:
-        assert self.manifests is not None
+    def _held(self, holdings: Holdings, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:
         generations = {
             state.id: [each for each in portion.column(f"g.{state.id}").unique().to_pylist() if each]
             for state in then.plan.states
         }
-        return what_was_held(then, now, self.history, generations, self.manifests)
+        return holdings.of(then, now, generations)
 
     def _take(self, found: Examined, then: Replay, held: dict[str, Held] | None, portion: pa.Table) -> None:
         moments = portion.column("served_us").to_numpy()
@@ -139,7 +155,7 @@ class Skew:
             known += [text for text in texts if text not in known]
         combined = np.zeros((portion.num_rows, len(BIT) + 1), dtype=np.int32)
         for place, output in enumerate(found.outputs):
-            self._count(found, place, output, moments, portion)
+            self._count(found, place, output, moments, then, portion)
             combined[:, 0] += found.compared[:, place]
             for at, bit in enumerate(BIT.values(), start=1):
                 combined[:, at] += (found.labels[:, place] & bit) > 0
@@ -148,13 +164,19 @@ class Skew:
         self.compared.append((found.compared & ~found.same).sum(axis=1))
 
     def _count(
-        self, found: Examined, place: int, output: Output, moments: np.ndarray[Any, Any], portion: pa.Table
+        self,
+        found: Examined,
+        place: int,
+        output: Output,
+        moments: np.ndarray[Any, Any],
+        then: Replay,
+        portion: pa.Table,
     ) -> None:
         tally = self.tallies.setdefault(output.name, _Tally(str(output.dtype)))
         differs = found.compared[:, place] & ~found.same[:, place]
         tally.cells += int(found.compared[:, place].sum())
         tally.differing += int(differs.sum())
-        if self.manifests is not None:
+        if self.holdings is not None:
             tally.compute_differing += int((~found.computed_alike[:, place]).sum())
         labels, counts = np.unique(found.labels[:, place], return_counts=True)
         for label, count in zip(labels, counts, strict=True):
@@ -166,23 +188,14 @@ class Skew:
         first, last = int(moments[rows].min()), int(moments[rows].max())
         tally.first_us = first if tally.first_us is None else min(first, tally.first_us)
         tally.last_us = last if tally.last_us is None else max(last, tally.last_us)
-        for shown in self._keys(output, portion.take(rows)):
-            tally.keys[str(shown)] += 1
-            tally.shown.setdefault(str(shown), shown)
+        tally.keys.update(_worst_keys(then, output, rows))
         if output.dtype.kind in ("int64", "float64", "decimal", "timestamp", "date"):
-            served = portion.column(f"v.{output.name}").take(rows).to_pylist()
-            trained = found.training.column(output.name).take(rows).to_pylist()
-            pairs = zip(served, trained, strict=True)
-            sizes = [abs(float(a) - float(b)) for a, b in pairs if a is not None and b is not None]
-            tally.sizes.append(np.array(sizes) / 10**output.dtype.scale)
-
-    def _keys(self, output: Output, rows: pa.Table) -> Iterator[dict[str, Any]]:
-        view = next(view for view in self.plan.views if view.name == output.view)
-        names = view.inputs or tuple(each.name for each in self.plan.inputs)
-        dtypes = {each.name: each.dtype for each in self.plan.inputs}
-        columns = [rows.column(f"i_{name}").to_pylist() for name in names]
-        for values in zip(*columns, strict=True):
-            yield {name: str(python_value(value, dtypes[name])) for name, value in zip(names, values, strict=True)}
+            served, trained = (
+                table.column(name).take(rows).cast(pa.float64(), safe=False).to_numpy()
+                for table, name in ((portion, f"v.{output.name}"), (found.training, output.name))
+            )
+            sizes = np.abs(served - trained) / 10**output.dtype.scale
+            tally.sizes.append(sizes[~np.isnan(sizes)])
 
     def _exemplify(
         self,
@@ -214,23 +227,21 @@ class Skew:
             )
 
 
-class _both:  # reads as a statement: `with _both(now, then, ...) as (now, then):`
-    """The replays of today's plan and of the one that served; one and the same where they are equal."""
-
-    def __init__(self, now: Plan, then: Plan, history: History, questions: pa.Table) -> None:
-        self._now = Replay(now, history, questions)
-        try:
-            self._then = self._now if now == then else Replay(then, history, questions)
-        except BaseException:
-            self._now.close()
-            raise
-
-    def __enter__(self) -> tuple[Replay, Replay]:
-        return self._now, self._then
-
-    def __exit__(self, *_: object) -> None:
-        self._now.close()
-        self._then.close()
+def _worst_keys(then: Replay, output: Output, rows: np.ndarray[Any, Any]) -> dict[tuple[tuple[str, str], ...], int]:
+    """The keys that some questions ask for, with how many of them do: those that most do, and so many at most."""
+    view = next(view for view in then.plan.views if view.name == output.view)
+    names = view.inputs or tuple(each.name for each in then.plan.inputs)
+    dtypes = {each.name: each.dtype for each in then.plan.inputs}
+    columns = ", ".join(quoted(f"i_{name}") for name in names)
+    then.add("chosen", pa.table({"spine_row": pa.array(rows, pa.int64())}))
+    found = then.connection.execute(
+        f"SELECT {columns or 'NULL'}, count(*) AS n FROM questions WHERE spine_row IN (FROM chosen)\n"
+        f"GROUP BY ALL ORDER BY n DESC, min(spine_row) LIMIT {KEYS_AT_ONCE}"
+    ).fetchall()
+    return {
+        tuple((name, str(python_value(value, dtypes[name]))) for name, value in zip(names, values, strict=False)): count
+        for *values, count in found
+    }
 
 
 def skew(
@@ -243,26 +254,32 @@ def skew(
     manifests: Path | None = None,
     spine: SpineInputs | None = None,
     against: str | None = None,
-    notes: Sequence[str] = (),
+    notes: list[str] | None = None,
     progress: Progress | None = None,
 ) -> SkewReport:
     """Compare what was served with training, by the plan of today. Without a period it is that of the vectors.
 
-    `manifests` is where those of our states are kept; without it the vectors are another system's.
+    `manifests` is where those of our states are kept; without it the vectors are another system's. `notes` is read when
+    all is: whoever reads `served` may add to it.
     Raises: InputError  when nothing was served in the period.
     """
     started = time.perf_counter()
-    compared = Skew(plan, history, manifests, spine)
-    for done, part in enumerate(served):
-        if progress:
-            progress(f"version {part.version}", done, done + 1)
-        compared.add(part)
+    notes = [] if notes is None else notes
+    with closing(Skew(plan, history, manifests, spine)) as compared:
+        for done, part in enumerate(served):
+            if progress:
+                progress(f"version {part.version}", done, done + 1)
+            compared.add(part)
+    if spine is not None:
+        notes += spine.notes()
     if not compared.questions:
         period = f"between {instant_text(begin_us)} and {instant_text(end_us)}" if begin_us and end_us else ""
+        fix = "widen the period with --since and --until"
         raise InputError(
-            f"nothing of `{plan.name}` was served {period}".rstrip(),
+            f"nothing of `{plan.name}` {'can be asked again' if notes else 'was served'} {period}".rstrip(),
             where=against,
-            fix="widen the period with --since and --until, or look whether the serving log is on: `[served] share`",
+            has="; ".join(notes) or None,
+            fix=fix if notes or against else f"{fix}, or look whether the serving log is on: `[served] share`",
         )
     moments = np.concatenate(compared.moments)
     begin_us = int(moments.min()) if begin_us is None else begin_us
@@ -302,7 +319,7 @@ def _feature(name: str, tally: _Tally) -> FeatureSkew:
         tally.differing,
         tally.compute_differing,
         causes,
-        tuple((tally.shown[key], count) for key, count in tally.keys.most_common(WORST)),
+        tuple((dict(key), count) for key, count in tally.keys.most_common(WORST)),
         None if tally.first_us is None else instant_text(tally.first_us),
         None if tally.last_us is None else instant_text(tally.last_us),
         size,

@@ -14,7 +14,9 @@ import pyarrow as pa
 
 from featurestore.expr.nodes import Aggregate, Node, rewrite
 from featurestore.offline.connection import quoted
+from featurestore.offline.expressions import sql_type
 from featurestore.offline.replay import Replay, placed
+from featurestore.offline.scan import STAMPED
 from featurestore.plan.nodes import Plan, View
 from featurestore.semantics.folds import FOLDS
 from featurestore.semantics.instants import duration_text
@@ -38,18 +40,22 @@ AGES_US = (
     DAY_US,
     7 * DAY_US,
 )
+NOBODY = "q.nobody."
+"""What an input is called that stands for a key never seen."""
 Ask = Callable[[Replay, Plan, Sequence[int]], pa.Table]
 
 
 @dataclass(frozen=True, slots=True)
 class Twist:
     """One thing that may be otherwise: the cause that it would be, what exactly, and how the questions with some
-    places are answered then for a plan, which may be of fewer features. `view` is the only one it is for, if it is."""
+    places are answered then for a plan, which may be of fewer features. `view` is the only one it is for, if it is;
+    `of_vectors` says that it is of whole vectors, and not of one feature alone."""
 
     cause: str
     evidence: str
     ask: Ask
     view: str = ""
+    of_vectors: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ def twists(plan: Plan, *, logged: bool) -> Iterator[Twist]:
             cause = causes.LOST if logged else causes.KEY_TYPE
             yield Twist(cause, f"as if the key of {view.name} had never been seen", _unseen(view), view.name)
     yield Twist(causes.OWN_ROW, "rows of the very instant counted", _at("as_of_us + 1"))
-    yield Twist(causes.UNKNOWN_YET, "rows counted from when they happened", _known_early)
+    yield Twist(causes.UNKNOWN_YET, "rows counted from when they happened", _known_at("event_at_us"))
     for shift_us in SHIFTS_US:
         yield Twist(causes.SHIFTED, _shift_text(shift_us), _at(f"as_of_us + {shift_us}"))
     for age_us in AGES_US:
@@ -90,10 +96,15 @@ def twists(plan: Plan, *, logged: bool) -> Iterator[Twist]:
         yield Twist(causes.STALE, f"the value as of the last full {text}", _at(floored))
         yield Twist(causes.STALE, f"the value as of the last full {text} but one", _at(f"{floored} - {age_us}"))
         yield Twist(causes.STALE, f"the value as of {text} before", _at(f"as_of_us - {age_us}"))
-        yield Twist(causes.LAG, f"without the rows of the last {text}", _delayed(age_us))
-    yield Twist(causes.LATE_ROW, "without rows that came later", _came_later)
+        yield Twist(
+            causes.LAG,
+            f"without the rows of the last {text}",
+            _known_at(f"greatest(event_at_us, known_at_us) + {age_us}"),
+        )
+    came_at = f"greatest(known_at_us, coalesce({quoted(STAMPED)}, known_at_us))"
+    yield Twist(causes.LATE_ROW, "without rows that came later", _known_at(came_at))
     for label, other in _other_spans(plan):
-        yield Twist(causes.WINDOW, label, _windows(other))
+        yield Twist(causes.WINDOW, label, _windows(other), of_vectors=False)
 
 
 def _at(instant: str) -> Ask:
@@ -102,31 +113,33 @@ def _at(instant: str) -> Ask:
     )
 
 
-def _known_early(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
-    rows = {
-        state.scan.source: f"SELECT * REPLACE (event_at_us AS known_at_us) FROM {quoted(placed(state.scan.source))}"
-        for state in plan.states
-    }
-    return replay.answers(chosen_questions(chosen), plan=plan, rows=rows)
-
-
 def _unseen(view: View) -> Ask:
+    """A key of which a part is null is one that was never seen (R11)."""
+
     def ask(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
-        assert view.state is not None
-        conditions = {state.id: "TRUE" for state in plan.states} | {view.state.id: "FALSE"}
-        return replay.seeing(chosen, conditions, plan=plan)
+        dtypes = {each.name: each.dtype for each in plan.inputs}
+        nobody = "".join(
+            f", CAST(NULL AS {sql_type(dtypes[name])}) AS {quoted(f'i_{NOBODY}{name}')}" for name in view.inputs
+        )
+        inputs = tuple(f"{NOBODY}{name}" for name in view.inputs)
+        views = tuple(replace(each, inputs=inputs) if each.name == view.name else each for each in plan.views)
+        asked = f"SELECT *{nobody} FROM questions WHERE spine_row IN ({listed(chosen)})"
+        return replay.answers(asked, plan=replace(plan, views=views))
 
     return ask
 
 
-def _delayed(age_us: int) -> Ask:
-    condition = f"greatest(r.event_at_us, r.known_at_us) < q.as_of_us - {age_us}"
-    return lambda replay, plan, chosen: replay.seeing(chosen, {state.id: condition for state in plan.states}, plan=plan)
+def _known_at(known_at: str) -> Ask:
+    """As if the rows had been known at another instant."""
 
+    def ask(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
+        rows = {
+            state.scan.source: f"SELECT * REPLACE ({known_at} AS known_at_us) FROM {quoted(placed(state.scan.source))}"
+            for state in plan.states
+        }
+        return replay.answers(chosen_questions(chosen), plan=plan, rows=rows)
 
-def _came_later(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
-    condition = f"coalesce(r.{quoted('q.stamped_us')} < q.as_of_us, TRUE)"
-    return replay.seeing(chosen, {state.id: condition for state in plan.states}, plan=plan)
+    return ask
 
 
 def _windows(other: Callable[[Span], Span]) -> Ask:
