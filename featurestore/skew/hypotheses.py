@@ -40,6 +40,8 @@ AGES_US = (
     DAY_US,
     7 * DAY_US,
 )
+FAR = 2**40
+"""More than there are questions."""
 NOBODY = "q.nobody."
 """What an input is called that stands for a key never seen."""
 Ask = Callable[[Replay, Plan, Sequence[int]], pa.Table]
@@ -49,13 +51,15 @@ Ask = Callable[[Replay, Plan, Sequence[int]], pa.Table]
 class Twist:
     """One thing that may be otherwise: the cause that it would be, what exactly, and how the questions with some
     places are answered then for a plan, which may be of fewer features. `view` is the only one it is for, if it is;
-    `of_vectors` says that it is of whole vectors, and not of one feature alone."""
+    `of_vectors` says that it is of whole vectors, and not of one feature alone. `instant` is the other instant, as SQL,
+    if it is no more than that: such ones are asked together."""
 
     cause: str
     evidence: str
     ask: Ask
     view: str = ""
     of_vectors: bool = True
+    instant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +90,46 @@ def twists(plan: Plan, *, logged: bool) -> Iterator[Twist]:
         if view.state is not None:
             cause = causes.LOST if logged else causes.KEY_TYPE
             yield Twist(cause, f"as if the key of {view.name} had never been seen", _unseen(view), view.name)
-    yield Twist(causes.OWN_ROW, "rows of the very instant counted", _at("as_of_us + 1"))
+    yield _moved(causes.OWN_ROW, "rows of the very instant counted", "as_of_us + 1")
     yield Twist(causes.UNKNOWN_YET, "rows counted from when they happened", _known_at("event_at_us"))
     for shift_us in SHIFTS_US:
-        yield Twist(causes.SHIFTED, _shift_text(shift_us), _at(f"as_of_us + {shift_us}"))
+        yield _moved(causes.SHIFTED, _shift_text(shift_us), f"as_of_us + {shift_us}")
     for age_us in AGES_US:
         text = duration_text(age_us)
         floored = f"fs_floor_div(as_of_us, {age_us}) * {age_us}"
-        yield Twist(causes.STALE, f"the value as of the last full {text}", _at(floored))
-        yield Twist(causes.STALE, f"the value as of the last full {text} but one", _at(f"{floored} - {age_us}"))
-        yield Twist(causes.STALE, f"the value as of {text} before", _at(f"as_of_us - {age_us}"))
-        yield Twist(
-            causes.LAG,
-            f"without the rows of the last {text}",
-            _known_at(f"greatest(event_at_us, known_at_us) + {age_us}"),
-        )
+        yield _moved(causes.STALE, f"the value as of the last full {text}", floored)
+        yield _moved(causes.STALE, f"the value as of the last full {text} but one", f"{floored} - {age_us}")
+        yield _moved(causes.STALE, f"the value as of {text} before", f"as_of_us - {age_us}")
+    for age_us in AGES_US:
+        came_at = f"greatest(event_at_us, known_at_us) + {age_us}"
+        yield Twist(causes.LAG, f"without the rows of the last {duration_text(age_us)}", _known_at(came_at))
     came_at = f"greatest(known_at_us, coalesce({quoted(STAMPED)}, known_at_us))"
     yield Twist(causes.LATE_ROW, "without rows that came later", _known_at(came_at))
     for label, other in _other_spans(plan):
         yield Twist(causes.WINDOW, label, _windows(other), of_vectors=False)
 
 
-def _at(instant: str) -> Ask:
-    return lambda replay, plan, chosen: replay.answers(
-        f"SELECT * REPLACE ({instant} AS as_of_us) FROM questions WHERE spine_row IN ({listed(chosen)})", plan=plan
-    )
+def _moved(cause: str, evidence: str, instant: str) -> Twist:
+    def ask(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
+        return replay.answers(_asked_at(instant, chosen), plan=plan)
+
+    return Twist(cause, evidence, ask, instant=instant)
+
+
+def _asked_at(instant: str, chosen: Sequence[int], ahead: int = 0) -> str:
+    columns = f"{instant} AS as_of_us, spine_row + {ahead} AS spine_row"
+    return f"SELECT * REPLACE ({columns}) FROM questions WHERE spine_row IN ({listed(chosen)})"
+
+
+def asked_together(
+    replay: Replay, plan: Plan, moved: Sequence[Twist], chosen: Sequence[int]
+) -> Iterator[tuple[Twist, pa.Table]]:
+    """The answers at several other instants, by one query. `chosen` is sorted."""
+    texts = [_asked_at(twist.instant, chosen, place * FAR) for place, twist in enumerate(moved)]
+    found = replay.answers("\nUNION ALL ".join(texts), plan=plan)
+    places = pa.array(chosen, pa.int64())
+    for place, twist in enumerate(moved):
+        yield twist, found.slice(place * len(chosen), len(chosen)).set_column(0, "spine_row", places)
 
 
 def _unseen(view: View) -> Ask:

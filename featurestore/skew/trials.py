@@ -7,6 +7,7 @@ out: what is said of a whole vector has to fit most of it, and a constant has to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,23 @@ from featurestore.plan.pruned import pruned
 from featurestore.skew import causes
 from featurestore.skew.causes import CAUSES
 from featurestore.skew.cells import Mask, same_cells
-from featurestore.skew.hypotheses import AS_IT_IS, NARROWINGS, Narrowing, Twist, chosen_questions, twists
+from featurestore.skew.hypotheses import (
+    AS_IT_IS,
+    NARROWINGS,
+    Narrowing,
+    Twist,
+    asked_together,
+    chosen_questions,
+    twists,
+)
 
 BIT = {name: 1 << place for place, name in enumerate(CAUSES)}
 Labels = npt.NDArray[np.int64]
 """Shape: one row a question, one column a feature; each cell the sum of the bits of its causes."""
-SAMPLE = 2_000
+SAMPLE = 300
 """Questions on which hypotheses are tried before they are applied to all."""
+FEW = 2
+"""Features of each view that are tried first: a fault seldom has one alone."""
 MOST_OF_IT = 0.5
 """Of the vectors that a hypothesis has a part in, how much it has to give, if it is one of whole vectors."""
 Note = Callable[[str, Sequence[str]], None]
@@ -48,24 +59,40 @@ class Trials:
     def label(self, open_cells: Mask, labels: Labels, same: Mask, comparable: Sequence[int]) -> None:
         """Label cells by what else gives their value: the hypothesis first that gives the most of them. `comparable`
         are the places of the features that training has as well."""
+        most = FEW
         for _ in range(len(CAUSES)):
             left = open_cells & (labels == 0)
             rows = np.flatnonzero(left.any(axis=1))
-            best = self._best(left, same, rows) if len(rows) else None
+            if not len(rows):
+                return
+            sample = _sample(rows)
+            places = self._places(left[sample], most)
+            best = self._best(left, same, sample, places)
             filled, texts = self._filled(left, comparable)
-            if filled.any() and (best is None or best[0] < int(filled[_sample(rows)].sum())):
+            if filled.any() and (best is None or best[0] < int(filled[sample][:, places].sum())):
                 labels[filled] = BIT[causes.DEFAULTED]
                 self.note(causes.DEFAULTED, texts)
             elif best is not None:
                 self._apply(best[1], best[2], left, labels, [int(row) for row in rows])
+            elif len(places) < left[sample].any(axis=0).sum():
+                most = len(self.outputs)
             else:
                 return
 
-    def _best(self, left: Mask, same: Mask, rows: npt.NDArray[np.int64]) -> tuple[int, Twist | None, Narrowing] | None:
-        """The hypothesis that gives the most cells of a sample, and how many."""
-        sample = _sample(rows)
-        wanted, agreeing = left[sample], same[sample]
-        places = [int(place) for place in np.flatnonzero(wanted.any(axis=0))]
+    def _places(self, wanted: Mask, most: int) -> list[int]:
+        """The features that have most open cells, so many of each view."""
+        counts = wanted.sum(axis=0)
+        chosen: dict[str, list[int]] = {}
+        for place in sorted(np.flatnonzero(counts), key=lambda place: -int(counts[place])):
+            chosen.setdefault(self.outputs[place].view, []).append(int(place))
+        return sorted(place for places in chosen.values() for place in places[:most])
+
+    def _best(
+        self, left: Mask, same: Mask, sample: Sequence[int], places: Sequence[int]
+    ) -> tuple[int, Twist | None, Narrowing] | None:
+        """The hypothesis that gives the most cells of some features in a sample, and how many."""
+        agreeing, wanted = same[sample], np.zeros((len(sample), len(self.outputs)), dtype=bool)
+        wanted[:, places] = left[sample][:, places]
         best, score = None, (0, 0, 0)
         for order, (twist, narrowing, answers) in enumerate(self._asked(sample, places)):
             given = self._given(narrowing, answers, places)
@@ -88,9 +115,16 @@ class Trials:
         for narrowing in NARROWINGS:
             yield None, narrowing, plain
         views = {"", *(view.name for view in plan.views)}
-        for twist in self.twists:
-            if twist.view in views:
-                answers = twist.ask(self.then, plan, sample)
+        for moved, some in groupby(
+            (each for each in self.twists if each.view in views), lambda each: each.instant != ""
+        ):
+            twists = list(some)
+            answered = (
+                asked_together(self.then, plan, twists, sample)
+                if moved
+                else ((twist, twist.ask(self.then, plan, sample)) for twist in twists)
+            )
+            for twist, answers in answered:
                 yield twist, AS_IT_IS, answers
                 yield twist, NARROWINGS[0], answers
 
@@ -121,7 +155,7 @@ class Trials:
             return self._whole(twist, gives, wanted)
         if twist is not None and twist.of_vectors and narrowing is AS_IT_IS:
             touched, asked = gives.any(axis=1), wanted | agreeing
-            asked[:, ~(wanted.any(axis=0))] = False
+            asked[:, ~wanted.any(axis=0)] = False
             if (given & asked)[touched].sum() < MOST_OF_IT * asked[touched].sum():
                 return False
         return self._telling(gives, sample)
