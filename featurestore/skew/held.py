@@ -37,9 +37,10 @@ class Held:
     files: dict[str, frozenset[str]] = field(default_factory=dict)
     gone: dict[str, str] = field(default_factory=dict)
 
-    def condition(self, upto: str = "a") -> str:
-        """Whether a state held a row `r` when it answered `q`; rows of the log count to the position in `<upto>.`."""
-        place = f"q.{quoted(f'{upto}.{self.state.id}')}"
+    def condition(self, upto: str = "") -> str:
+        """Whether a state held a row `r` when it answered `q`; rows of the log count to the position in the column
+        `upto`, if not to the one that was logged."""
+        place = f"q.{quoted(upto or f'a.{self.state.id}')}"
         position = f"r.{quoted(POSITION)}"
         return f"CASE WHEN {position} IS NOT NULL THEN {position} <= {place} ELSE {self._in_files()} END"
 
