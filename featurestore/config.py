@@ -12,7 +12,7 @@ from typing import Any
 from featurestore.errors import ConfigError, did_you_mean
 
 FILE = "featurestore.toml"
-_KEYS = ("project", "definitions", "home", "redis", "served")
+_KEYS = ("project", "definitions", "home", "redis", "served", "require_certificate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,10 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A project's settings. Paths are absolute; `redis_url` is None when the project starts a server of its own."""
+    """A project's settings. Paths are absolute; `redis_url` is None when the project starts a server of its own.
+
+    With `require_certificate`, a version that has no certificate is neither trained on nor served.
+    """
 
     root: Path
     project: str
@@ -34,6 +37,7 @@ class Config:
     home: Path
     redis_url: str | None
     served: Served = field(default_factory=Served)
+    require_certificate: bool = False
 
 
 def read_config(root: str | Path, *, environment: str | None = None, home: str | Path | None = None) -> Config:
@@ -80,6 +84,7 @@ def read_config(root: str | Path, *, environment: str | None = None, home: str |
         (folder / state).resolve(),
         url,
         Served(**served),
+        settings.get("require_certificate", False),
     )
 
 
@@ -110,6 +115,11 @@ def _check(settings: dict[str, Any], known: tuple[str, ...], where: str) -> None
             )
         if key == "served":
             _check_served(value, where)
+        elif key == "require_certificate":
+            if not isinstance(value, bool):
+                raise ConfigError(
+                    f"`{key}` must be true or false", where=where, has=repr(value), fix=f"write `{key} = true`"
+                )
         elif not isinstance(value, str) or not value:
             raise ConfigError(f"`{key}` must be a text", where=where, has=repr(value), fix=f'write `{key} = "..."`')
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ from featurestore.online.project import open_online
 from featurestore.online.server import Server
 from featurestore.online.vectors import Vectors
 from featurestore.plan.build import plan_feature_set, plan_view
+from featurestore.plan.certificates import certificate_of
 from featurestore.plan.changes import remember
 from featurestore.plan.nodes import Plan, State, View
 from featurestore.plan.scan import plan_scan
@@ -129,14 +130,21 @@ class FeatureStore:
         as_of: str,
         statuses: bool = False,
         threads: int | None = None,
+        require_certificate: bool = False,
     ) -> Dataset:
         """A training set: every row of the spine with the features as of the instant in its column `as_of`.
 
         The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such
         files; relative paths start at the project's folder. Its columns pass through in order. With `statuses`, a
         column `<feature>__status` follows each feature.
+        Raises: NotCertified  when a certificate is required, here or in featurestore.toml, and the version has none.
         """
-        return build_dataset(self.plan(feature_set), spine, as_of, self.history, statuses=statuses, threads=threads)
+        plan, required = self.plan(feature_set), require_certificate or self.config.require_certificate
+        if not plan.static_sources:  # else the version is known when the tables were read
+            certificate_of(self.config.home, plan.name, plan.version, required=required)
+        built = build_dataset(plan, spine, as_of, self.history, statuses=statuses, threads=threads)
+        held = certificate_of(self.config.home, plan.name, built.version, required=required)
+        return replace(built, certificate=held)
 
     def lookup(
         self,
@@ -191,12 +199,16 @@ class FeatureStore:
     def verify(
         self, feature_set: FeatureSet | str, *, cells: int = 1_000_000, seed: int = 0, progress: Progress | None = None
     ) -> ParityReport:
-        """Replay real history through both roads and compare every bit: the parity report."""
-        from featurestore.check.verify import verify
+        """Replay real history through both roads and compare every bit: the parity report.
 
-        return verify(
-            self.plan(feature_set), self.history, self.online.writer, cells=cells, seed=seed, progress=progress
-        )
+        Without a difference the version has a certificate from then on; with one it has none.
+        """
+        from featurestore.check.verify import certify, verify
+
+        plan = self.plan(feature_set)
+        report = verify(plan, self.history, self.online.writer, cells=cells, seed=seed, progress=progress)
+        certify(self.config.home, plan, report, seed)
+        return report
 
     def skew(
         self,
@@ -212,17 +224,17 @@ class FeatureStore:
         difference with its cause. Without `since`, the last day.
 
         With a `spine`, training takes its inputs from there, where a row has the request's `request_id`, or its key
-        and instant.
+        and instant. Cells that differ in computation, or without a cause, take the version's certificate away.
         Raises: InputError  when nothing was served in the period.
         """
-        from featurestore.skew.compare import skew
+        from featurestore.skew.compare import doubt, skew
         from featurestore.skew.served import served_by_us
         from featurestore.skew.spine_inputs import SpineInputs
 
         plan = self.plan(feature_set)
         begin_us, end_us = self._period(since, until)
         served, notes = served_by_us(self.config.home / SERVED, plan, self._plannable(), begin_us, end_us)
-        return skew(
+        report = skew(
             plan,
             self.history,
             served,
@@ -233,6 +245,8 @@ class FeatureStore:
             notes=notes,
             progress=progress,
         )
+        doubt(self.config.home, report)
+        return report
 
     def drift(
         self,

@@ -26,6 +26,7 @@ from featurestore.errors import (
     MissingAsOf,
     MissingColumn,
     NaiveTime,
+    NotCertified,
     ParityError,
     RowFunctionFailed,
     ServerNotFound,
@@ -295,6 +296,13 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(StoreEmpty, "Nothing was materialized yet.", _never_built),
     Situation(StoreBehind, "The log was replaced under the state.", _another_log),
     Situation(StoreUnsafe, "The server drops keys when its memory is full.", _evicting),
+    Situation(
+        NotCertified,
+        "A training set that must have a certificate is built of a version that was never verified.",
+        lambda shop: shop.store.dataset(
+            "checkout", [shop.question(asked_at=NOON)], as_of="asked_at", require_certificate=True
+        ),
+    ),
     Situation(RowFunctionFailed, "A row function raises.", _failing_function),
     Situation(
         ParityError, "A served vector is held against a training row that was changed by hand.", _wrong_training_row

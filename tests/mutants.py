@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +40,12 @@ PLACES = (
     "online/events.py",
 )
 TESTS = (
-    "tests/semantics tests/expr tests/plan tests/online/test_tree.py",
-    "tests/parity/test_rules.py tests/rules tests/parity/test_three_voices.py",
-    "tests/offline tests/parity",
+    "tests/parity/test_rules.py tests/parity/test_three_voices.py",
+    "tests/parity tests/rules",
+    "tests/semantics tests/expr tests/plan tests/online tests/offline",
     "tests/check tests/test_answers.py tests/test_store.py tests/conformance",
 )
+"""After the tests that mirror the file: those first that notice most."""
 TIMEOUT_S = 600
 COMPARED = {
     ast.Lt: ast.LtE,
@@ -188,15 +189,24 @@ def noticed_by(mutant: Mutant, tree: Path) -> str:
     before = target.read_text(encoding="utf-8")
     target.write_text(mutant.text, encoding="utf-8")
     try:
-        return failing(tree)
+        return failing(tree, (mirrored(mutant.path, tree), *TESTS))
     finally:
         target.write_text(before, encoding="utf-8")
 
 
-def failing(tree: Path) -> str:
-    """The first tests that fail in a tree; empty when all pass."""
+def mirrored(path: Path, tree: Path) -> str:
+    """The tests of the same name as a file, or of its folder; empty where there are none."""
+    place = Path("tests") / path.relative_to(ROOT / "featurestore")
+    for test in (place.with_name(f"test_{place.name}"), place.parent):
+        if (tree / test).exists() and test != Path("tests/offline"):
+            return str(test)
+    return ""
+
+
+def failing(tree: Path, groups: Sequence[str] = TESTS) -> str:
+    """The first group of tests that fails in a tree; empty when all pass."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    for tests in TESTS:
+    for tests in filter(None, groups):
         options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=quick"]
         command = [sys.executable, "-m", "pytest", *options, *tests.split()]
         try:

@@ -33,9 +33,22 @@ def test_the_api_waits_for_a_healthy_server(services: dict[str, Any]) -> None:
     assert "/readyz" in services["api"]["healthcheck"]["test"][-1]
 
 
-def test_only_the_state_folder_can_be_written(services: dict[str, Any]) -> None:
+def test_the_audit_sees_what_the_api_sees(services: dict[str, Any]) -> None:
+    """The audit has the API's project and state, shows its counts where Prometheus asks for them, and is a process of
+    its own."""
+    assert services["audit"]["volumes"] == services["api"]["volumes"]
+    config = yaml.safe_load((ROOT / "docs" / "monitoring" / "prometheus.yml").read_text(encoding="utf-8"))
+    targets = [each["static_configs"][0]["targets"] for each in config["scrape_configs"]]
+    for name, [target] in zip(("api", "audit"), targets, strict=True):
+        command = services[name]["command"]
+        assert command[0] == {"api": "serve"}.get(name, name)
+        assert target == f"{name}:{command[command.index('--port') + 1]}"
+
+
+@pytest.mark.parametrize("service", ["api", "audit"])
+def test_only_the_state_folder_can_be_written(service: str, services: dict[str, Any]) -> None:
     """Every folder and file of the project is mounted read-only; the state lies in a volume."""
-    mounts = [mount.split(":") for mount in services["api"]["volumes"]]
+    mounts = [mount.split(":") for mount in services[service]["volumes"]]
     writable = [target for _, target, *options in mounts if options != ["ro"]]
     assert writable == ["/srv/.featurestore"]
 

@@ -32,10 +32,13 @@ REASONS = {"_Skipped"}
 # JSON becomes one of ours where it is read; the rest tells a programmer of an inner room what was called wrongly.
 OTHERS = {
     "__init__.py": {"AttributeError": 1},
+    "audit/run.py": {"_Stopped": 1},
     "cli/app.py": {"typer.Exit": 1},
+    "cli/auditing.py": {"typer.BadParameter": 1, "typer.Exit": 1},
     "cli/checking.py": {"typer.Exit": 1},
     "cli/given.py": {"typer.BadParameter": 2},
     "cli/serving.py": {"typer.BadParameter": 1},
+    "cli/skewing.py": {"typer.BadParameter": 2, "typer.Exit": 2},
     "cli/training.py": {"typer.BadParameter": 1},
     "log/event_log.py": {"ValueError": 3, "RuntimeError": 2},
     "offline/select.py": {"AssertionError": 1},

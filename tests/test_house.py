@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"check", "materialize", "serve", "skew"}),
     frozenset({"testing"}),
     frozenset({"store"}),
-    frozenset({"demo"}),
+    frozenset({"demo", "audit"}),
     frozenset({"cli"}),
 )
 LAYER_OF = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}

@@ -39,6 +39,7 @@ from featurestore.online.events import decode, encode
 from featurestore.online.lookup import LookupRoad
 from featurestore.online.pointers import Pointer
 from featurestore.online.state_store import StateStore
+from featurestore.plan.certificates import Certificate, grant, now, product_version, take_away
 from featurestore.plan.nodes import Output, Plan, State
 from featurestore.semantics.dtypes import Value, python_value
 from featurestore.semantics.instants import instant_text
@@ -112,6 +113,16 @@ def verify(
     features = tuple(_parity(output, tallies[output.name]) for output in plan.outputs)
     version = plan.version_with(contents.items())
     return ParityReport(plan.name, version, LEGS, counts, features, time.perf_counter() - started, unusable)
+
+
+def certify(home: Path, plan: Plan, report: ParityReport, seed: int) -> None:
+    """Give the version that was verified its certificate, or take it away."""
+    if report.differing:
+        found = f"`verify` found {report.differing:,} of {report.cells:,} cells differing"
+        take_away(home, plan.name, report.version, found)
+    else:
+        counts = (report.cells, report.nonnull, report.legs, seed, now(), product_version())
+        grant(home, Certificate(plan.name, report.version, plan.version, *counts))
 
 
 def _slices(

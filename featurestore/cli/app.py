@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli import checking, project, quarantine, serving, skewing, training
+from featurestore.cli import auditing, checking, project, quarantine, serving, skewing, training
 from featurestore.cli.failures import report
 from featurestore.cli.session import Session, session_of
 
@@ -37,6 +37,7 @@ for command in (
     quarantine.quarantine,
     checking.verify,
     skewing.skew,
+    auditing.audit,
     skewing.drift,
     checking.demo,
 ):

@@ -24,7 +24,8 @@ def verify(
 ) -> None:
     """Compare both roads bit by bit.
 
-    History is replayed through the online state, and DuckDB is asked the same. Exit code 1 on any difference.
+    History is replayed through the online state, and DuckDB is asked the same. Exit code 1 on any difference; without
+    one the version has a certificate from then on.
     """
     from featurestore.check.report import describe
 

@@ -15,6 +15,7 @@ from featurestore.cli.session import Json, session_of
 from featurestore.cli.tables import print_line, print_table
 from featurestore.cli.texts import counted
 from featurestore.errors import DefinitionError, DefinitionErrors
+from featurestore.plan.certificates import Standing, standing, standings
 
 if TYPE_CHECKING:
     from featurestore.plan.changes import Changes
@@ -105,7 +106,8 @@ def plan(
 ) -> None:
     """Show what the definitions mean.
 
-    Versions, inputs, features, the states that are kept, and what has changed since `materialize`. Nothing is computed.
+    Versions, their certificates, inputs, features, the states that are kept, and what has changed since `materialize`.
+    Nothing is computed.
     """
     from featurestore.config import read_config
     from featurestore.define.load import load_definitions
@@ -130,7 +132,12 @@ def plan(
     if as_json:
         told = {name: asdict(change) for name, change in changes.items()}
         session.emit(
-            {"feature_sets": [_described(plan, doc) | {"changes": told.get(plan.name)} for plan, doc in found]}
+            {
+                "feature_sets": [
+                    _described(plan, doc) | {"changes": told.get(plan.name), **_certified(config.home, plan)}
+                    for plan, doc in found
+                ]
+            }
         )
         return
     if not found:
@@ -138,7 +145,7 @@ def plan(
             f"no feature set is defined in `{config.definitions}`; it has {counted(len(definitions.views), 'view')}"
         )
     for plan, doc in found:
-        _print_plan(plan, doc)
+        _print_plan(plan, doc, _certified(config.home, plan))
         if changes.get(plan.name):
             _print_changes(changes[plan.name])
     for name in sorted(set() if feature_set else before.keys() - definitions.feature_sets.keys()):
@@ -176,12 +183,27 @@ def _ignore(path: Path) -> None:
         _write(path, "# state: log, server data, datasets\n.featurestore/\n")
 
 
-def _print_plan(plan: Plan, doc: str) -> None:
+def _certified(home: Path, plan: Plan) -> dict[str, Any]:
+    """What is known of the certificates of a plan: of the one version, or of each content that static tables had."""
+    if not plan.static_sources:
+        found = [standing(home, plan.name, plan.version)]
+    else:
+        every = [each.certificate for each in standings(home, plan.name)]
+        of_plan = [each for each in every if each is not None and each.plan_version == plan.version]
+        found = [Standing(plan.name, each.version, each) for each in of_plan]
+        found = found or [Standing(plan.name, plan.version, None, "no content of its static tables was verified")]
+    held = [asdict(each.certificate) for each in found if each.certificate is not None]
+    return {"certified": bool(held), "certificates": held, "standing": "\n".join(map(str, found))}
+
+
+def _print_plan(plan: Plan, doc: str, certified: dict[str, Any]) -> None:
     described = _described(plan, "")
     static = f", and the content of {' and '.join(plan.static_sources)}" if plan.static_sources else ""
     print_line(f"{plan.name}  version {plan.version}{static}", "bold")
     if doc:
         print_line(doc, "dim")
+    for line in certified["standing"].splitlines():
+        print_line(line, "dim" if certified["certified"] else "yellow")
     print_line()
     print_table(
         ("input", "type", "is"),

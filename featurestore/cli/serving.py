@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from featurestore.cli.progress import Working
-from featurestore.cli.session import Json, session_of
+from featurestore.cli.session import Json, RequireCertificate, session_of
 from featurestore.cli.tables import print_line, print_table
 from featurestore.cli.texts import counted, plain_value, shown
 
@@ -99,14 +99,22 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that answer.")] = 1,
+    require_certificate: RequireCertificate = False,
 ) -> None:
     """Serve lookups and events over HTTP.
 
-    Until Ctrl-C; what is served is described at /docs.
+    Until Ctrl-C; what is served is described at /docs. A feature set without a certificate is told on stderr.
     """
     from featurestore.serve.run import run
 
-    run(Path("."), host=host, port=port, workers=workers, environment=session_of(context).environment)
+    run(
+        Path("."),
+        host=host,
+        port=port,
+        workers=workers,
+        environment=session_of(context).environment,
+        require_certificate=require_certificate,
+    )
 
 
 def _reply(vectors: Vectors) -> dict[str, object]:

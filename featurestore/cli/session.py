@@ -18,6 +18,9 @@ NATURAL_WIDTH = 100_000
 """Columns where nobody looks: a pipe or a log gets every cell whole and on one line."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+RequireCertificate = Annotated[
+    bool, typer.Option("--require-certificate", help="Refuse what `featurestore verify` has not certified.")
+]
 
 
 @dataclass(slots=True)

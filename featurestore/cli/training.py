@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +11,10 @@ import typer
 
 from featurestore.cli.progress import Working
 from featurestore.cli.quarantine import print_set_aside
-from featurestore.cli.session import Json, session_of
+from featurestore.cli.session import Json, RequireCertificate, session_of
 from featurestore.cli.tables import print_line, print_table
 from featurestore.cli.texts import counted, plain_value, shown
+from featurestore.plan.certificates import standing
 
 if TYPE_CHECKING:
     from featurestore.offline.dataset import Dataset
@@ -35,6 +37,7 @@ def dataset(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="DuckDB's threads; all cores by default.")
     ] = None,
+    require_certificate: RequireCertificate = False,
     as_json: Json = False,
 ) -> None:
     """Build a training set from a spine.
@@ -45,11 +48,20 @@ def dataset(
         raise typer.BadParameter(f"`{out}` must end with .parquet", param_hint="--out")
     session = session_of(context, as_json=as_json)
     with session.open() as store, Working(f"training set {feature_set}") as working:
-        built = store.dataset(feature_set, spine, as_of=as_of, statuses=statuses, threads=threads)
+        built = store.dataset(
+            feature_set,
+            spine,
+            as_of=as_of,
+            statuses=statuses,
+            threads=threads,
+            require_certificate=require_certificate,
+        )
         features = len(store.plan(feature_set).outputs)
         if out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)
             built.write(out)
+        if built.certificate is None:
+            print(standing(store.config.home, feature_set, built.version), file=sys.stderr)
     if as_json:
         head = built.table.slice(0, PREVIEW).to_pylist() if out is None else None
         session.emit(

@@ -27,6 +27,7 @@ from featurestore.offline.scan import History, scan_sql
 from featurestore.offline.select import select_sql
 from featurestore.offline.spine import ask, spine_table
 from featurestore.offline.states import zones_of
+from featurestore.plan.certificates import Certificate
 from featurestore.plan.nodes import Plan
 from featurestore.plan.outcomes import SetAside
 from featurestore.semantics.kernels.table import macros_used
@@ -44,7 +45,7 @@ class Dataset:
 
     `sql` is what DuckDB ran over the table `asked`; `version` is the feature set's, with the content of the static
     tables that it read (R20). `set_aside` says for each source, by name, how many rows were read and what of them does
-    not count (R16).
+    not count (R16). `certificate` is that of the version; None when it has none.
     """
 
     table: pa.Table
@@ -52,6 +53,7 @@ class Dataset:
     version: str
     set_aside: dict[str, SetAside] = field(default_factory=dict)
     explanation: str = ""
+    certificate: Certificate | None = None
 
     def explain(self) -> str:
         """What was done, for a person to read: the sources, how each window met the spine, and how long it took."""

@@ -8,7 +8,7 @@ the key, and so has rows that no other question sees. The SELECT is the one that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 import pyarrow as pa
@@ -28,29 +28,48 @@ MOST_PAIRS = 4_000_000
 """Rows with questions that are laid out at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What DuckDB may take of the machine: threads, and memory such as `2GB`; None is all that it likes."""
+
+    threads: int | None = None
+    memory: str | None = None
+
+
 class Replay:
     """One plan's sources, and the questions that are asked of them.
 
     Shape: `questions` has `spine_row` (0, 1, ..), `as_of_us`, `i_<input>`, and whatever conditions on rows read.
+    With `only_asked`, rows of other keys than theirs are left where they are, so later questions must have the same.
     Also a context manager. Raises: as a scan does.
     """
 
-    def __init__(self, plan: Plan, history: History, questions: pa.Table, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        history: History,
+        questions: pa.Table,
+        *,
+        only_asked: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
         self.plan = plan
+        limits = limits or Limits()
         scans = {state.scan.source: state.scan for state in plan.states}
         folders = [folder for scan in scans.values() for folder in history.folders(scan)]
-        self.connection = connect(folders or [history.root], threads=threads)
+        self.connection = connect(folders or [history.root], threads=limits.threads, memory_limit=limits.memory)
         try:
             for zone in sorted(zones_of(plan.expressions)):
                 define_zone(self.connection, zone)
+            self.add("questions", questions)
             for source, scan in scans.items():
                 rows = placed_sql(self.connection, scan, history)
+                chosen = _asked(plan, source) if only_asked and scan.event_at is not None else "TRUE"
                 with reading(scan):
                     self.connection.execute(
                         f"CREATE TEMP TABLE {quoted(placed(source))} AS "
-                        f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({rows})"
+                        f"SELECT row_number() OVER () AS {quoted(ROW)}, * FROM ({rows}) r WHERE {chosen}"
                     )
-            self.add("questions", questions)
         except BaseException:
             self.close()
             raise
@@ -189,6 +208,18 @@ def _needed(view: View, met: str, tag: str) -> str:
     seen_at = f"CASE WHEN {visible(view)} THEN greatest(r.event_at_us, r.known_at_us) END"
     first = f"row_number() OVER (PARTITION BY {tag} ORDER BY {seen_at} NULLS LAST) = 1"
     return f"{met}\nQUALIFY r.event_at_us >= q.as_of_us - {far} OR {first}"
+
+
+def _asked(plan: Plan, source: str) -> str:
+    """Whether a row `r` of a source has a key that a question asks for. Of a static table every row is part of the
+    version (R20)."""
+    tests = []
+    for view in plan.views:
+        if view.state is not None and view.state.scan.source == source:
+            pairs = zip(view.state.key, view.inputs, strict=True)
+            same = " AND ".join(f"r.{quoted(held(name))} = q.{quoted(f'i_{given}')}" for name, given in pairs)
+            tests.append(f"EXISTS (SELECT 1 FROM questions q WHERE {same})")
+    return " OR ".join(dict.fromkeys(tests))
 
 
 def _tag(place: int) -> str:

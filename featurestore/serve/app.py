@@ -44,12 +44,16 @@ def create_app(
     environment: str | None = None,
     home: str | Path | None = None,
     max_body_bytes: int = MOST_BYTES,
+    require_certificate: bool = False,
 ) -> FastAPI:
     """The service of the project in a folder. Its server and log are open while it runs.
 
+    With `require_certificate`, here or in featurestore.toml, a feature set without a certificate is refused with 503.
+
     Raises: ConfigError, DefinitionError  when the project is not in order.
     """
-    service, metrics = Service(root, environment=environment, home=home), Metrics()
+    service = Service(root, environment=environment, home=home, require_certificate=require_certificate)
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -72,6 +76,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.service = service
     _add_routes(app, service, metrics, max_body_bytes)
     _add_errors(app, metrics)
     app.add_middleware(_Observed, metrics=metrics)

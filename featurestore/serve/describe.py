@@ -49,7 +49,7 @@ _LOOKUP_PROBLEMS = {
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
     422: "A question does not fit the feature set.",
-    503: "The online store cannot answer rightly now.",
+    503: "The online store cannot answer rightly now, or a certificate is required and not there.",
 }
 _EVENTS_PROBLEMS = {
     400: "The body is not JSON with one meaning.",

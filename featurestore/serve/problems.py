@@ -12,6 +12,7 @@ from featurestore.errors import (
     AsOfTooEarly,
     FeatureStoreError,
     InputError,
+    NotCertified,
     RowFunctionFailed,
     StoreError,
     UnknownColumn,
@@ -27,6 +28,7 @@ _STATUS: tuple[tuple[type[FeatureStoreError], int], ...] = (
     (UnknownColumn, 422),
     (InputError, 422),
     (StoreError, 503),
+    (NotCertified, 503),
     (RowFunctionFailed, 500),
 )
 

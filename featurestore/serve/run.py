@@ -44,13 +44,16 @@ def run(
     environment: str | None = None,
     home: str | Path | None = None,
     max_body_bytes: int = MOST_BYTES,
+    require_certificate: bool = False,
 ) -> None:
     """Serve a folder's project until SIGINT or SIGTERM; requests in flight have 10 s to finish. Port 0 is a free one.
 
-    Prints one line, the address, when requests are answered.
+    Prints one line, the address, when requests are answered, and on stderr one for each feature set that has no
+    certificate.
     Raises: ConfigError      when the project, host, port or number of workers is not in order.
             DefinitionError  when a definition is not.
             StoreError       when there is no server to talk to.
+            NotCertified     when a certificate is required and no feature set has one.
     """
     if workers < 1:
         raise ConfigError(f"{workers} workers cannot serve", where="`serve --workers`", fix="give at least 1")
@@ -58,7 +61,13 @@ def run(
     with _bound(host, port) as listener:
         address = _address(host, listener)
         if workers == 1:
-            app = create_app(root, environment=environment, home=home, max_body_bytes=max_body_bytes)
+            app = create_app(
+                root,
+                environment=environment,
+                home=home,
+                max_body_bytes=max_body_bytes,
+                require_certificate=require_certificate,
+            )
             _leave_pandas_out()
             _set_apart_what_is_loaded()
             asyncio.run(_serve(app, listener, lambda: _announce(app.title, address)))
@@ -68,11 +77,13 @@ def run(
             "environment": environment,
             "home": None if home is None else str(Path(home)),
             "max_body_bytes": max_body_bytes,
+            "require_certificate": require_certificate,
         }
         # Opened here too: errors are reported by one process, and an embedded server outlives any worker.
-        service = Service(root, environment=environment, home=home)
+        service = Service(root, environment=environment, home=home, require_certificate=require_certificate)
         service.open()
         try:
+            _tell_certified(service)
             title = f"featurestore: {service.config.project}"
             _supervise(arguments, workers, listener, lambda: _announce(title, address))
         finally:
@@ -99,6 +110,7 @@ async def _serve(app: FastAPI, listener: socket.socket, announce: Callable[[], N
     try:
         # The lifespan is entered here and not by uvicorn, so that its errors come out as they are.
         async with app.router.lifespan_context(app):
+            _tell_certified(app.state.service)
             await server.serve(sockets=[listener])
     finally:
         for each, known in before.items():
@@ -158,6 +170,13 @@ class _Supervisor(Multiprocess):
         super().init_processes()
         if all(process.wait_until_ready(_READY_WAIT_S) for process in self.processes):
             self._announce()
+
+
+def _tell_certified(service: Service) -> None:
+    """Say what has no certificate. Raises: NotCertified  when one is required and no feature set has it."""
+    service.certified.check_any()
+    for each in service.certified.lacking():
+        print(each, file=sys.stderr, flush=True)
 
 
 def _announce(title: str, address: str) -> None:

@@ -20,6 +20,7 @@ from featurestore.plan.build import plan_feature_set, plan_view
 from featurestore.plan.nodes import Plan, Scan, State
 from featurestore.plan.scan import plan_scan
 from featurestore.semantics.instants import instant_us
+from featurestore.serve.certified import Certified
 from featurestore.serve.metrics import Metrics
 from featurestore.serve.wire import (
     EventsBody,
@@ -45,7 +46,14 @@ class Service:
     log: EventLog
     online: OnlineStore
 
-    def __init__(self, root: str | Path, *, environment: str | None = None, home: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        environment: str | None = None,
+        home: str | Path | None = None,
+        require_certificate: bool = False,
+    ) -> None:
         self.config = read_config(root, environment=environment, home=home)
         self.definitions = load_definitions(self.config.root, self.config.definitions)
         self.plans: dict[str, Plan] = {
@@ -57,6 +65,8 @@ class Service:
         self.served: list[State] = list(
             {state.id: state for plan in self.plans.values() for state in plan.states}.values()
         )
+        required = require_certificate or self.config.require_certificate
+        self.certified = Certified(self.config.home, self.plans, required)
         self._server: Server | None = None
         self._trouble = ""
 
@@ -64,6 +74,7 @@ class Service:
         """Open the log and the server, which is started when the project has one of its own."""
         self.log = EventLog(self.config.home / "log")
         self._server, self.online = open_online(self.config, self.log)
+        self.look()
 
     def close(self) -> None:
         """Let go of the server, the log and their files."""
@@ -82,11 +93,21 @@ class Service:
         """The scan of a source. Raises: UnknownFeature."""
         return self.scans[self.definitions.source(name).__name__]
 
+    def look(self) -> None:
+        """See which feature sets have a certificate for what is served now."""
+        pointers: dict[str, Pointer | None] = {}
+        if any(plan.static_sources for plan in self.plans.values()):
+            with suppress(FeatureStoreError):  # a state that cannot be read answers nothing either
+                pointers = self.online.states.pointers(self.served)
+        self.certified.look(pointers)
+
     def lookup(self, plan: Plan, data: bytes, metrics: Metrics, request_id: str) -> bytes:
-        """Body to reply of a lookup."""
+        """Body to reply of a lookup. Raises: NotCertified  when what answers must have a certificate and has none."""
+        self.certified.check(plan.name)
         body = parse_body(LookupBody, data)
         as_of_us = None if body.as_of is None else instant_us(body.as_of)
         vectors = self.online.lookup(plan, questions_of(body.inputs), as_of_us, request_id)
+        self.certified.check(plan.name, vectors.version)
         metrics.lookup(vectors)
         return lookup_json(vectors)
 
@@ -99,24 +120,33 @@ class Service:
         return report_json(report)
 
     def ready(self) -> bytes:
-        """What is served, as JSON. Raises: StoreError  when a lookup could not be answered rightly (R15)."""
+        """What is served, as JSON.
+
+        Raises: StoreError    when a lookup could not be answered rightly (R15).
+                NotCertified  when a certificate is required and no feature set has one.
+        """
         check_safe(self.online.writer)  # somebody may have changed the server's policy since it was opened
         pointers = self._checked()
+        self.certified.look(pointers)
+        self.certified.check_any()
         reply = {
             "status": "ready",
             "feature_sets": {name: content_version(plan, pointers) for name, plan in self.plans.items()},
+            "certificates": self.certified.told(),
             "states": {state_id: {"applied": pointer.applied} for state_id, pointer in pointers.items()},
         }
         return json.dumps(reply).encode()
 
     def recover(self, metrics: Metrics) -> None:
-        """Apply what a dead writer left; start a server of our own that died. Failures are counted, and logged once."""
+        """Apply what a dead writer left; start a server of our own that died; see what is certified. Failures are
+        counted, and logged once."""
         try:
             try:
                 metrics.recovered(self.online.recover(self.states))
             except StoreUnavailable:
                 self._revive()
                 metrics.recovered(self.online.recover(self.states))
+            self.look()
             self._trouble = ""
         except Exception as error:
             metrics.recovery_failed()

@@ -31,7 +31,9 @@ def served_elsewhere(
     Raises: MissingColumn, MissingAsOf, NaiveTime, InputError  when the file does not fit.
     """
     if not path.is_file():
-        raise InputError(f"there is no file `{path}`", fix="give the path of a Parquet file")
+        raise InputError(
+            f"there is no file `{path.name}`", where=str(path.parent), fix="give the path of a Parquet file"
+        )
     connection = connect([path.parent])
     try:
         if zone:

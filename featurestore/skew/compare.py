@@ -4,10 +4,9 @@ difference."""
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,30 +15,25 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import InputError
-from featurestore.offline.connection import quoted
-from featurestore.offline.replay import Replay
+from featurestore.offline.replay import Limits, Replay
 from featurestore.offline.scan import History
+from featurestore.plan.certificates import note_skew, take_away
 from featurestore.plan.nodes import Output, Plan
-from featurestore.semantics.dtypes import python_value
 from featurestore.semantics.instants import instant_text
-from featurestore.skew.causes import CAUSES
+from featurestore.skew.causes import UNEXPLAINED
 from featurestore.skew.examine import Examined, examine, fitted
 from featurestore.skew.held import Held, Holdings
-from featurestore.skew.report import Bucket, Example, FeatureSkew, Size, SkewReport
+from featurestore.skew.report import Bucket, Example, SkewReport
 from featurestore.skew.spine_inputs import SpineInputs
+from featurestore.skew.tally import Tally, told, worst_keys
 from featurestore.skew.timeline import example_of
 from featurestore.skew.trials import BIT, causes_of
 
 QUESTIONS_AT_ONCE = 100_000
 BUCKETS = 48
-WORST = 5
-KEYS_AT_ONCE = 1_000
-"""Of each feature and portion of questions, the keys that are kept when the worst of all are sought."""
 EXAMPLES = 3
 """Differing cells that are told in full, of each feature and cause."""
 Progress = Callable[[str, int, int], None]
-EDGES = np.array([0.0, *(float(f"{digit}e{power}") for power in range(-323, 308) for digit in (1, 2, 5))])
-"""Where the bins of a difference's size begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +49,19 @@ class Served:
     tables: Iterable[pa.Table]
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What was seen of one feature."""
-
-    dtype: str
-    cells: int = 0
-    differing: int = 0
-    compute_differing: int = 0
-    causes: Counter[str] = field(default_factory=Counter)
-    keys: Counter[tuple[tuple[str, str], ...]] = field(default_factory=Counter)
-    first_us: int | None = None
-    last_us: int | None = None
-    sizes: list[np.ndarray[Any, Any]] = field(default_factory=list)
-
-
 class Skew:
     """The comparison of one feature set, fed with what was served, part by part."""
 
-    def __init__(self, plan: Plan, history: History, manifests: Path | None, spine: SpineInputs | None) -> None:
+    def __init__(
+        self, plan: Plan, history: History, manifests: Path | None, spine: SpineInputs | None, limits: Limits | None
+    ) -> None:
         heads = {state.scan.source: history.log.head(state.scan.source) for state in plan.states} if history.log else {}
         self.plan, self.history, self.spine = plan, replace(history, upto=heads | history.upto), spine
         self.holdings = None if manifests is None else Holdings(self.history, manifests)
+        self.limits = limits
         self.now: Replay | None = None
         self.version = plan.version
-        self.tallies: dict[str, _Tally] = {}
+        self.tallies: dict[str, Tally] = {}
         self.examples: dict[tuple[str, int], list[Example]] = {}
         self.evidence: dict[str, list[str]] = {}
         self.moments: list[np.ndarray[Any, Any]] = []
@@ -87,6 +69,7 @@ class Skew:
         self.compared: list[np.ndarray[Any, Any]] = []
         self.questions = self.computed = self.unproven = 0
         self.versions: list[str] = []
+        self.faulty: list[str] = []
 
     def add(self, served: Served) -> None:
         """Compare one part, portion by portion."""
@@ -96,24 +79,47 @@ class Skew:
             return
         if served.version not in self.versions:
             self.versions.append(served.version)
-        now = self.now = self.now or Replay(self.plan, self.history, first)
-        then = now if served.plan == self.plan else Replay(served.plan, self.history, first)
-        try:
+        before = self._faults()
+        second = next(portions, None)
+        alone = second is None and self.spine is None  # else other keys are asked for, too
+        with self._both(served.plan, first, alone) as (now, then):
             self.version = now.version()
-            for portion in chain([first], portions):
+            for portion in chain([first], [] if second is None else [second], portions):
                 for replay in {id(now): now, id(then): then}.values():
                     replay.add("questions", portion)
                 held = None if self.holdings is None else self._held(self.holdings, then, now, portion)
                 training = None if self.spine is None else self.spine.inputs_of(fitted(portion, self.plan))
                 self._take(examine(now, then, held, training), then, held, portion)
-        finally:
-            if then is not now:
-                then.close()
+        if self._faults() > before and served.version not in self.faulty:
+            self.faulty.append(served.version)
+
+    @contextmanager
+    def _both(self, plan: Plan, first: pa.Table, alone: bool) -> Iterator[tuple[Replay, Replay]]:
+        """The replays of today's plan, which is kept if it has all keys, and of the one that served; one and the same
+        where they are equal."""
+        with ExitStack() as stack:
+            now = self.now
+            if now is None:
+                asked = fitted(first, self.plan)
+                now = Replay(self.plan, self.history, asked, only_asked=alone, limits=self.limits)
+                if alone:
+                    stack.callback(now.close)
+                else:
+                    self.now = now
+            then = now
+            if plan != self.plan:
+                then = Replay(plan, self.history, first, only_asked=alone, limits=self.limits)
+                stack.callback(then.close)
+            yield now, then
 
     def close(self) -> None:
         """Let go of today's rows."""
         if self.now is not None:
             self.now.close()
+
+    def _faults(self) -> int:
+        """Cells that differ in computation or without a cause."""
+        return sum(each.compute_differing + each.causes[UNEXPLAINED] for each in self.tallies.values())
 
     def report(
         self, begin_us: int, end_us: int, against: str | None, notes: Sequence[str], seconds: float
@@ -129,12 +135,13 @@ class Skew:
             self.questions,
             self.computed,
             self.unproven,
-            tuple(_feature(name, tally) for name, tally in self.tallies.items()),
+            tuple(told(name, tally) for name, tally in self.tallies.items()),
             tuple(self._buckets(begin_us, end_us)),
             tuple(example for found in self.examples.values() for example in found),
             self.evidence,
             tuple(notes),
             seconds,
+            tuple(self.faulty),
         )
 
     def _held(self, holdings: Holdings, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:
@@ -172,7 +179,7 @@ class Skew:
         then: Replay,
         portion: pa.Table,
     ) -> None:
-        tally = self.tallies.setdefault(output.name, _Tally(str(output.dtype)))
+        tally = self.tallies.setdefault(output.name, Tally(str(output.dtype)))
         differs = found.compared[:, place] & ~found.same[:, place]
         tally.cells += int(found.compared[:, place].sum())
         tally.differing += int(differs.sum())
@@ -188,7 +195,7 @@ class Skew:
         first, last = int(moments[rows].min()), int(moments[rows].max())
         tally.first_us = first if tally.first_us is None else min(first, tally.first_us)
         tally.last_us = last if tally.last_us is None else max(last, tally.last_us)
-        tally.keys.update(_worst_keys(then, output, rows))
+        tally.keys.update(worst_keys(then, output, rows))
         if output.dtype.kind in ("int64", "float64", "decimal", "timestamp", "date"):
             served, trained = (
                 table.column(name).take(rows).cast(pa.float64(), safe=False).to_numpy()
@@ -227,23 +234,6 @@ class Skew:
             )
 
 
-def _worst_keys(then: Replay, output: Output, rows: np.ndarray[Any, Any]) -> dict[tuple[tuple[str, str], ...], int]:
-    """The keys that some questions ask for, with how many of them do: those that most do, and so many at most."""
-    view = next(view for view in then.plan.views if view.name == output.view)
-    names = view.inputs or tuple(each.name for each in then.plan.inputs)
-    dtypes = {each.name: each.dtype for each in then.plan.inputs}
-    columns = ", ".join(quoted(f"i_{name}") for name in names)
-    then.add("chosen", pa.table({"spine_row": pa.array(rows, pa.int64())}))
-    found = then.connection.execute(
-        f"SELECT {columns or 'NULL'}, count(*) AS n FROM questions WHERE spine_row IN (FROM chosen)\n"
-        f"GROUP BY ALL ORDER BY n DESC, min(spine_row) LIMIT {KEYS_AT_ONCE}"
-    ).fetchall()
-    return {
-        tuple((name, str(python_value(value, dtypes[name]))) for name, value in zip(names, values, strict=False)): count
-        for *values, count in found
-    }
-
-
 def skew(
     plan: Plan,
     history: History,
@@ -255,6 +245,7 @@ def skew(
     spine: SpineInputs | None = None,
     against: str | None = None,
     notes: list[str] | None = None,
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> SkewReport:
     """Compare what was served with training, by the plan of today. Without a period it is that of the vectors.
@@ -265,7 +256,7 @@ def skew(
     """
     started = time.perf_counter()
     notes = [] if notes is None else notes
-    with closing(Skew(plan, history, manifests, spine)) as compared:
+    with closing(Skew(plan, history, manifests, spine, limits)) as compared:
         for done, part in enumerate(served):
             if progress:
                 progress(f"version {part.version}", done, done + 1)
@@ -287,6 +278,16 @@ def skew(
     return compared.report(begin_us, end_us, against, notes, time.perf_counter() - started)
 
 
+def doubt(home: Path, report: SkewReport) -> None:
+    """Keep what a report found with the versions that served, and take away the certificates of those at fault."""
+    counts = {name: getattr(report, name) for name in ("cells", "differing", "compute_differing", "unexplained")}
+    for version in report.versions:
+        note_skew(home, report.feature_set, version, {"begin": report.begin, "end": report.end, **counts})
+    found = f"{report.compute_differing:,} compute differences and {report.unexplained:,} unexplained cells"
+    for version in report.faulty:
+        take_away(home, report.feature_set, version, f"`skew` found {found}")
+
+
 def _portions(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The rows of all tables, so many at once, numbered from 0."""
     waiting: list[pa.Table] = []
@@ -303,31 +304,3 @@ def _portions(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 def _numbered(rows: pa.Table) -> pa.Table:
     """Questions with their places."""
     return rows.append_column("spine_row", pa.array(range(rows.num_rows), pa.int64()))
-
-
-def _feature(name: str, tally: _Tally) -> FeatureSkew:
-    sizes = np.concatenate(tally.sizes) if tally.sizes else np.array([])
-    size = None
-    if len(sizes):
-        p95 = float(np.quantile(sizes, 0.95))
-        size = Size(len(sizes), float(np.median(sizes)), p95, float(sizes.max()), tuple(_bins(sizes)))
-    causes = dict(sorted(tally.causes.items(), key=lambda each: (-each[1], list(CAUSES).index(each[0]))))
-    return FeatureSkew(
-        name,
-        tally.dtype,
-        tally.cells,
-        tally.differing,
-        tally.compute_differing,
-        causes,
-        tuple((dict(key), count) for key, count in tally.keys.most_common(WORST)),
-        None if tally.first_us is None else instant_text(tally.first_us),
-        None if tally.last_us is None else instant_text(tally.last_us),
-        size,
-    )
-
-
-def _bins(sizes: np.ndarray[Any, Any]) -> Iterator[tuple[float, int]]:
-    """The bins that hold some sizes: where each begins, and how many it holds."""
-    places, counts = np.unique(np.searchsorted(EDGES, sizes, side="right") - 1, return_counts=True)
-    for place, count in zip(places, counts, strict=True):
-        yield float(EDGES[place]), int(count)

@@ -34,6 +34,7 @@ def drift(plan: Plan, training: Path, served: Iterable[pa.Table]) -> Distributio
     if not any(table.num_rows for table in rows):
         raise InputError(
             f"nothing of `{plan.name}` was served by this version in the period",
+            where="the serving log",
             fix="widen the period with --since, or look whether the serving log is on: `[served] share`",
         )
     trained, told = trained_values(plan, training)
@@ -57,7 +58,11 @@ def trained_values(plan: Plan, path: Path) -> tuple[pa.Table, set[str]]:
     Raises: MissingColumn, InputError  when the file does not fit the feature set.
     """
     if not path.is_file():
-        raise InputError(f"there is no file `{path}`", fix="give the path of a training set that `dataset` wrote")
+        raise InputError(
+            f"there is no file `{path.name}`",
+            where=str(path.parent),
+            fix="give the path of a training set that `dataset` wrote",
+        )
     connection = connect([path.parent])
     try:
         relation = f"read_parquet([{literal(str(path.resolve()))}])"

@@ -97,7 +97,8 @@ class SkewReport:
 
     `computed` cells were computed again from the rows that the state held; `unproven` ones could not be, since files
     that it was built from are no longer what they were. `versions` are those that served, the newest last; `against`
-    is the file of another system's vectors, and then nothing is computed again.
+    is the file of another system's vectors, and then nothing is computed again. `faulty` are the versions that gave
+    cells which differ in computation or without a cause.
     """
 
     feature_set: str
@@ -115,6 +116,7 @@ class SkewReport:
     evidence: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    faulty: tuple[str, ...] = ()
 
     @property
     def cells(self) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.define.places import short_path
-from featurestore.log.served import ServedVersion, served_rows
+from featurestore.log.served import ServedVersion, is_sampled, served_rows
 from featurestore.plan.nodes import Plan
 from featurestore.skew.compare import Served
 
@@ -24,17 +25,35 @@ def served_by_us(
     parts, notes = [], []
     known = [plan, *known]
     for version in served_rows(folder, plan.name, begin_us, end_us):
-        then = plan if version.version == plan.version else version.plan(known)
+        then = plan_of(version, plan, known)
         if then is None:
             notes.append(f"version {version.version} cannot be asked again: its plan or a row function of it is gone")
         else:
-            parts.append(Served(version.version, plan if then == plan else then, _tables(version, notes)))
+            parts.append(Served(version.version, then, asked_tables(version, notes=notes)))
     return parts, notes
 
 
-def _tables(version: ServedVersion, notes: list[str]) -> Iterator[pa.Table]:
+def plan_of(version: ServedVersion, plan: Plan, known: Iterable[Plan]) -> Plan | None:
+    """The plan that answered: today's itself where they are equal, None when it cannot be had any more."""
+    then = plan if version.version == plan.version else version.plan(known)
+    return plan if then == plan else then
+
+
+def asked_tables(version: ServedVersion, share: float = 1.0, notes: list[str] | None = None) -> Iterator[pa.Table]:
+    """What a version served, file by file: a share of the lookups, each of them whole or not at all. Files that cannot
+    be read are told in `notes`. Raises: InputError  when a file cannot be read, if there are none."""
     unreadable: list[Path] = []
-    for table in version.tables(unreadable):
-        yield table.rename_columns([f"i_{name[2:]}" if name.startswith("i.") else name for name in table.column_names])
-    if unreadable:
+    for table in version.tables(None if notes is None else unreadable):
+        rows = table if share >= 1 else _sampled(table, share)
+        if rows.num_rows:
+            yield rows.rename_columns(
+                [f"i_{name[2:]}" if name.startswith("i.") else name for name in rows.column_names]
+            )
+    if notes is not None and unreadable:
         notes.append(f"{len(unreadable):,} files cannot be read, and were left out: {short_path(str(unreadable[0]))}")
+
+
+def _sampled(table: pa.Table, share: float) -> pa.Table:
+    ids = table.column("request_id")
+    chosen = [each for each in ids.unique().to_pylist() if is_sampled(str(each), share)]
+    return table.filter(pc.is_in(ids, value_set=pa.array(chosen, pa.string())))

@@ -13,7 +13,10 @@ import pytest
 
 from tests.cli.shop import Cli
 
-COMMANDS = ("init", "plan", "dataset", "materialize", "ingest", "lookup", "serve", "quarantine", "verify", "demo")
+COMMANDS = (
+    *("init", "plan", "dataset", "materialize", "ingest", "lookup", "serve", "quarantine"),
+    *("verify", "skew", "audit", "drift", "demo"),
+)
 HEAVY = ("duckdb", "pyarrow", "pandas", "numpy", "redis", "fastapi", "featurestore.store")
 COMMAND = [sys.executable, "-m", "featurestore.cli"]
 

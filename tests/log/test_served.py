@@ -161,7 +161,8 @@ def test_a_period_is_read_without_its_end(tmp_path: Path) -> None:
     assert [row["request_id"] for row in kept(tmp_path)] == ["r0", "r1", "r2", "r3", "v"]
     assert [row["request_id"] for row in kept(tmp_path, NOON_US + DAY_US, NOON_US + 3 * DAY_US)] == ["r1", "r2"]
     assert [row["request_id"] for row in kept(tmp_path, NOON_US + DAY_US + 1, NOON_US + 3 * DAY_US + 1)] == ["r2", "r3"]
-    assert len(list((tmp_path / "things" / "0123456789ab").iterdir())) == 4, "a file is of one day"
+    days = [each for each in (tmp_path / "things" / "0123456789ab").iterdir() if each.is_dir()]
+    assert len(days) == 4, "a file is of one day"
     assert served_sets(tmp_path / "nowhere") == {} and served_rows(tmp_path, "nothing") == []
 
 

@@ -69,6 +69,18 @@ def test_a_question_that_sees_some_rows_is_answered_as_if_these_were_all(case: C
         assert restricted.slice(place, 1).equals(alone)
 
 
+@FEWER
+@given(case=cases(pushed=False), chosen=st.sets(st.integers(0, 3)))
+def test_rows_of_other_keys_change_nothing(case: Case, chosen: set[int]) -> None:
+    """Questions are answered the same, to the bit, when only the rows of their keys are read."""
+    plan = plan_of(case)
+    asked, history = questions_of(case, plan), History(Path(), rows=rows_of(case))
+    asked = asked.filter(pa.array([place in chosen for place in range(len(asked))], pa.bool_()))
+    with Replay(plan, history, asked, only_asked=True) as few, Replay(plan, history, asked) as every:
+        assert few.answers().equals(every.answers())
+        assert few.version() == every.version()
+
+
 @given(case=cases(max_rows=1))
 def test_a_plan_is_the_same_after_it_was_stored(case: Case) -> None:
     """A plan that is written and read again is equal to itself, with its data where it was."""

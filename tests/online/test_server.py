@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -65,14 +66,15 @@ def raw(tmp_path: Path) -> Iterator[StartRaw]:
     running: list[subprocess.Popen[bytes]] = []
 
     def run(*settings: str) -> str:
-        socket = tmp_path / f"raw{len(running)}.sock"
-        command = [str(_find_binary()), "--port", "0", "--unixsocket", str(socket), "--dir", str(tmp_path)]
+        place = tmp_path / f"raw{len(running)}.sock"
+        command = [str(_find_binary()), "--port", "0", "--unixsocket", str(place), "--dir", str(tmp_path)]
         process = subprocess.Popen([*command, "--save", "", *settings], stdout=subprocess.DEVNULL)
         running.append(process)
-        while not socket.exists():
-            assert process.poll() is None
-            time.sleep(0.005)
-        return f"unix://{socket}"
+        with socket.socket(socket.AF_UNIX) as client:
+            while client.connect_ex(str(place)):  # its file is there a moment before somebody listens
+                assert process.poll() is None
+                time.sleep(0.005)
+        return f"unix://{place}"
 
     yield run
     for process in running:

@@ -18,6 +18,7 @@ STATUSES = {
     "MissingAsOf": 422,
     "MissingColumn": 422,
     "NaiveTime": 422,
+    "NotCertified": 503,
     "ServerNotFound": 503,
     "StoreBehind": 503,
     "StoreEmpty": 503,
