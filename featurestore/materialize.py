@@ -82,9 +82,9 @@ class _Building:
             pointer = Pointer("", cut, stamp_us, self._log.identity, longest_us, 0, 0, content=rows.content)
             pointer = self._online.states.build(state, rows.batches, pointer)
             account = rows.account
-        if unchanged(seen):
-            built_us = self._online.clock_us()
-            keep(self._home / GENERATIONS, Manifest(pointer.generation, state.id, source, seen, cut, built_us))
+        if unchanged(state.scan, history, seen):
+            built_us, log = self._online.clock_us(), self._log.identity
+            keep(self._home / GENERATIONS, Manifest(pointer.generation, state.id, source, seen, log, cut, built_us))
         known = report.set_aside.get(source, account)
         report.set_aside[source] = replace(account, states=known.states | account.states)
         report.states[state.id] = replace(account.states[state.id])

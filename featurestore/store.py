@@ -287,7 +287,7 @@ class FeatureStore:
         file = self.config.root / path
         served, notes = served_elsewhere(plan, file, as_of, names=names, zone=zone)
         return skew(
-            plan,
+            served.plan,
             self.history,
             [served],
             against=str(path),

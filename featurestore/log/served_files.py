@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from featurestore.errors import InputError
 from featurestore.plan.nodes import Plan
 from featurestore.plan.stored import decode_plan, encode_plan
 
@@ -144,21 +145,37 @@ class ServedVersion:
     begin_us: int
     end_us: int
 
-    def tables(self) -> Iterator[pa.Table]:
-        """The rows of each file that has any; a file that was removed meanwhile has none."""
+    def tables(self, unreadable: list[Path] | None = None) -> Iterator[pa.Table]:
+        """The rows of each file that has any; a file that was removed meanwhile has none. Files that cannot be read are
+        added to `unreadable`.
+
+        Raises: InputError  when a file cannot be read, if there is no such list.
+        """
+        at_us = pc.field("served_us")
         for path in self.files:
-            with suppress(FileNotFoundError):
-                at_us = pc.field("served_us")
+            try:
                 rows = pq.ParquetFile(path).read().filter((at_us >= self.begin_us) & (at_us < self.end_us))
-                if rows.num_rows:
-                    yield rows
+            except FileNotFoundError:
+                continue
+            except (pa.ArrowException, OSError) as error:
+                if unreadable is None:
+                    raise InputError(
+                        "a file of the serving log cannot be read",
+                        where=str(path),
+                        has=str(error).splitlines()[0],
+                        fix="remove the file: its records are lost",
+                    ) from None
+                unreadable.append(path)
+                continue
+            if rows.num_rows:
+                yield rows
 
     def plan(self, known: Iterable[Plan]) -> Plan | None:
         """The plan that answered, with what it refers to taken from plans that are known; None when it is not there or
         cannot be had any more."""
         try:
             return decode_plan((self.folder / PLAN).read_text(encoding="utf-8"), known)
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             return None
 
     def table(self) -> pa.Table:

@@ -17,11 +17,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from featurestore.define.data import Frame
+from featurestore.errors import InputError
 from featurestore.offline.scan import History, files_of
 from featurestore.plan.nodes import Scan
 from featurestore.tables import arrow_table
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class FileSeen:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one generation was built from. `cut` is the last position of the log that was read with the files; rows
-    behind it came one by one.
+    """What one generation was built from. `log` is the identity of the log, and `cut` the last position of it that was
+    read with the files; rows behind it came one by one.
 
     Units: `built_us` microseconds UTC, by the online store's clock.
     """
@@ -46,6 +47,7 @@ class Manifest:
     state: str
     source: str
     files: tuple[FileSeen, ...]
+    log: str
     cut: int
     built_us: int
 
@@ -65,14 +67,16 @@ def seen_files(scan: Scan, history: History) -> tuple[FileSeen, ...]:
     return tuple(found)
 
 
-def unchanged(files: tuple[FileSeen, ...]) -> bool:
-    """Whether files still have the size and date that they were seen with."""
+def unchanged(scan: Scan, history: History, seen: tuple[FileSeen, ...]) -> bool:
+    """Whether a source has the files that were seen and no others, each with its size and date."""
+    if scan.data is None or isinstance(scan.data, Frame):
+        return True
     try:
-        found = [Path(each.path).stat() for each in files if each.path]
-    except OSError:
+        found = [(path, path.stat()) for path in files_of(scan.source, scan.data, history.root)]
+    except (OSError, InputError):
         return False
-    return [(each.size, each.written_us) for each in files if each.path] == [
-        (about.st_size, about.st_mtime_ns // 1000) for about in found
+    return [(each.path, each.size, each.written_us) for each in seen] == [
+        (str(path), about.st_size, about.st_mtime_ns // 1000) for path, about in found
     ]
 
 

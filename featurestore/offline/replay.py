@@ -116,9 +116,9 @@ class Replay:
         return found
 
     def seeing(self, chosen: Sequence[int], conditions: Mapping[str, str], *, plan: Plan | None = None) -> pa.Table:
-        """The answers to the questions `chosen` when each sees only the rows that meet the condition of their state.
+        """The answers to the questions `chosen` when each sees only the rows that meet the condition of the view.
 
-        A condition, by the state's id, is SQL over a row `r` and a question `q`. `plan` may ask for fewer features.
+        A condition, by the view's name, is SQL over a row `r` and a question `q`. `plan` may ask for fewer features.
         """
         plan = plan or self.plan
         parts = [self._seen_by(some, conditions, plan) for some in self._portions(chosen, plan)]
@@ -144,24 +144,21 @@ class Replay:
 
     def _seen_by(self, chosen: Sequence[int], conditions: Mapping[str, str], plan: Plan) -> pa.Table:
         self.add("chosen", pa.table({"spine_row": pa.array(chosen, pa.int64())}))
-        states = plan.states
+        keeping = [view for view in plan.views if view.state is not None]
+        places = {view.name: place for place, view in enumerate(keeping)}
         views = tuple(
-            view if view.state is None else _tagged(view, view.state, states.index(view.state)) for view in plan.views
+            view if view.state is None else _tagged(view, view.state, places[view.name]) for view in plan.views
         )
         tags = "".join(
-            f", spine_row * {len(states)} + {place} AS {quoted(f'i_{_tag(place)}')}" for place in range(len(states))
+            f", spine_row * {len(keeping)} + {place} AS {quoted(f'i_{_tag(place)}')}" for place in places.values()
         )
         rows: dict[str, list[str]] = {}
-        for place, state in enumerate(states):
-            pairs = " UNION ".join(
-                f"SELECT r.{quoted(ROW)} AS row, q.spine_row * {len(states)} + {place} AS tag "
-                + self.met(state, view, f"q.spine_row IN (FROM chosen) AND ({conditions[state.id]})")
-                for view in plan.views
-                if view.state == state
-            )
-            rows.setdefault(state.scan.source, []).append(
-                f"SELECT r.*, pairs.tag AS {quoted(held(TAG))} FROM {quoted(placed(state.scan.source))} r "
-                f"JOIN ({pairs}) pairs ON pairs.row = r.{quoted(ROW)}"
+        for view in keeping:
+            assert view.state is not None
+            tag = f"q.spine_row * {len(keeping)} + {places[view.name]}"
+            met = self.met(view.state, view, f"q.spine_row IN (FROM chosen) AND ({conditions[view.name]})")
+            rows.setdefault(view.state.scan.source, []).append(
+                f"SELECT r.*, {tag} AS {quoted(held(TAG))} {_needed(view, met, tag)}"
             )
         return self.answers(
             f"SELECT *{tags} FROM questions WHERE spine_row IN (FROM chosen)",
@@ -200,6 +197,17 @@ def visible(view: View) -> str:
     """Whether a row `r` is visible to a question `q` of a view (R3)."""
     instant = "q.as_of_us" if view.refresh_us == 1 else floored("q.as_of_us", view.refresh_us)
     return f"r.usable AND greatest(r.event_at_us, r.known_at_us) < {instant}"
+
+
+def _needed(view: View, met: str, tag: str) -> str:
+    """The rows that are met and can be in an answer: those that some window reaches, and the first that is visible,
+    which tells that the key is known."""
+    far = max([0, *(view.reach_us(span) for span in view.spans)])
+    if far >= 2**63:
+        return met
+    seen_at = f"CASE WHEN {visible(view)} THEN greatest(r.event_at_us, r.known_at_us) END"
+    first = f"row_number() OVER (PARTITION BY {tag} ORDER BY {seen_at} NULLS LAST) = 1"
+    return f"{met}\nQUALIFY r.event_at_us >= q.as_of_us - {far} OR {first}"
 
 
 def _asked(plan: Plan, source: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -13,6 +12,7 @@ from featurestore.errors import InputError, MissingAsOf, MissingColumn, NaiveTim
 from featurestore.offline.columns import NAIVE, canonical_column
 from featurestore.offline.connection import connect, define_zone, literal, quoted
 from featurestore.plan.nodes import Output, Plan
+from featurestore.plan.pruned import pruned
 from featurestore.semantics.dtypes import TIMESTAMP, DType
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US
 from featurestore.skew.compare import Served
@@ -54,7 +54,7 @@ def served_elsewhere(
         ]
         request = f"CAST({quoted(REQUEST_ID)} AS VARCHAR)" if REQUEST_ID in types else "''"
         rows: pa.Table = connection.sql(
-            f"SELECT {request} AS request_id, {', '.join(columns)} FROM {relation}\n"
+            f"SELECT * FROM (SELECT {request} AS request_id, {', '.join(columns)} FROM {relation})\n"
             f"WHERE as_of_us BETWEEN {EARLIEST_US + 1} AND {LATEST_US - 1}"
         ).to_arrow_table()
         left = connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0] - rows.num_rows
@@ -65,7 +65,7 @@ def served_elsewhere(
     lacking = len(plan.outputs) - len(outputs)
     if lacking:
         notes.append(f"the file has no column for {lacking} of {len(plan.outputs)} features")
-    kept = replace(plan, outputs=tuple(outputs.values()))
+    kept = pruned(plan, {each.name for each in outputs.values()})
     return Served("another system", kept, [rows.append_column("served_us", rows.column("as_of_us"))]), notes
 
 
@@ -90,6 +90,13 @@ def _outputs(plan: Plan, types: Mapping[str, str], names: Mapping[str, str], pat
                 where=str(path),
                 has=list(types),
                 fix=did_you_mean(theirs, list(types), "name a column of the file"),
+            )
+        if list(names.values()).count(name) > 1:
+            raise InputError(
+                f"several columns are said to be `{name}`",
+                where=str(path),
+                has=[each for each, ours_name in names.items() if ours_name == name],
+                fix="name one of them",
             )
         if name not in ours:
             raise MissingColumn(

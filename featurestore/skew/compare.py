@@ -4,9 +4,9 @@ difference."""
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,23 +19,21 @@ from featurestore.offline.replay import Limits, Replay
 from featurestore.offline.scan import History
 from featurestore.plan.certificates import note_skew, take_away
 from featurestore.plan.nodes import Output, Plan
-from featurestore.semantics.dtypes import python_value
 from featurestore.semantics.instants import instant_text
-from featurestore.skew.causes import CAUSES, UNEXPLAINED
-from featurestore.skew.examine import BIT, Examined, causes_of, examine
-from featurestore.skew.held import Held, what_was_held
-from featurestore.skew.report import Bucket, Example, FeatureSkew, Size, SkewReport
+from featurestore.skew.causes import UNEXPLAINED
+from featurestore.skew.examine import Examined, examine, fitted
+from featurestore.skew.held import Held, Holdings
+from featurestore.skew.report import Bucket, Example, SkewReport
 from featurestore.skew.spine_inputs import SpineInputs
+from featurestore.skew.tally import Tally, told, worst_keys
 from featurestore.skew.timeline import example_of
+from featurestore.skew.trials import BIT, causes_of
 
 QUESTIONS_AT_ONCE = 100_000
 BUCKETS = 48
-WORST = 5
 EXAMPLES = 3
 """Differing cells that are told in full, of each feature and cause."""
 Progress = Callable[[str, int, int], None]
-EDGES = np.array([0.0, *(float(f"{digit}e{power}") for power in range(-323, 308) for digit in (1, 2, 5))])
-"""Where the bins of a difference's size begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +49,19 @@ class Served:
     tables: Iterable[pa.Table]
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What was seen of one feature."""
-
-    dtype: str
-    cells: int = 0
-    differing: int = 0
-    compute_differing: int = 0
-    causes: Counter[str] = field(default_factory=Counter)
-    keys: Counter[str] = field(default_factory=Counter)
-    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
-    first_us: int | None = None
-    last_us: int | None = None
-    sizes: list[np.ndarray[Any, Any]] = field(default_factory=list)
-
-
 class Skew:
     """The comparison of one feature set, fed with what was served, part by part."""
 
     def __init__(
         self, plan: Plan, history: History, manifests: Path | None, spine: SpineInputs | None, limits: Limits | None
     ) -> None:
-        self.plan, self.history, self.manifests, self.spine = plan, history, manifests, spine
+        heads = {state.scan.source: history.log.head(state.scan.source) for state in plan.states} if history.log else {}
+        self.plan, self.history, self.spine = plan, replace(history, upto=heads | history.upto), spine
+        self.holdings = None if manifests is None else Holdings(self.history, manifests)
         self.limits = limits
+        self.now: Replay | None = None
         self.version = plan.version
-        self.tallies: dict[str, _Tally] = {}
+        self.tallies: dict[str, Tally] = {}
         self.examples: dict[tuple[str, int], list[Example]] = {}
         self.evidence: dict[str, list[str]] = {}
         self.moments: list[np.ndarray[Any, Any]] = []
@@ -97,16 +82,40 @@ class Skew:
         before = self._faults()
         second = next(portions, None)
         alone = second is None and self.spine is None  # else other keys are asked for, too
-        with _both(self.plan, served.plan, self.history, first, alone, self.limits) as (now, then):
+        with self._both(served.plan, first, alone) as (now, then):
             self.version = now.version()
             for portion in chain([first], [] if second is None else [second], portions):
                 for replay in {id(now): now, id(then): then}.values():
                     replay.add("questions", portion)
-                held = None if self.manifests is None else self._held(then, now, portion)
-                training = None if self.spine is None else self.spine.inputs_of(portion)
+                held = None if self.holdings is None else self._held(self.holdings, then, now, portion)
+                training = None if self.spine is None else self.spine.inputs_of(fitted(portion, self.plan))
                 self._take(examine(now, then, held, training), then, held, portion)
         if self._faults() > before and served.version not in self.faulty:
             self.faulty.append(served.version)
+
+    @contextmanager
+    def _both(self, plan: Plan, first: pa.Table, alone: bool) -> Iterator[tuple[Replay, Replay]]:
+        """The replays of today's plan, which is kept if it has all keys, and of the one that served; one and the same
+        where they are equal."""
+        with ExitStack() as stack:
+            now = self.now
+            if now is None:
+                asked = fitted(first, self.plan)
+                now = Replay(self.plan, self.history, asked, only_asked=alone, limits=self.limits)
+                if alone:
+                    stack.callback(now.close)
+                else:
+                    self.now = now
+            then = now
+            if plan != self.plan:
+                then = Replay(plan, self.history, first, only_asked=alone, limits=self.limits)
+                stack.callback(then.close)
+            yield now, then
+
+    def close(self) -> None:
+        """Let go of today's rows."""
+        if self.now is not None:
+            self.now.close()
 
     def _faults(self) -> int:
         """Cells that differ in computation or without a cause."""
@@ -126,7 +135,7 @@ class Skew:
             self.questions,
             self.computed,
             self.unproven,
-            tuple(_feature(name, tally) for name, tally in self.tallies.items()),
+            tuple(told(name, tally) for name, tally in self.tallies.items()),
             tuple(self._buckets(begin_us, end_us)),
             tuple(example for found in self.examples.values() for example in found),
             self.evidence,
@@ -135,13 +144,12 @@ class Skew:
             tuple(self.faulty),
         )
 
-    def _held(self, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:
-        assert self.manifests is not None
+    def _held(self, holdings: Holdings, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:
         generations = {
             state.id: [each for each in portion.column(f"g.{state.id}").unique().to_pylist() if each]
             for state in then.plan.states
         }
-        return what_was_held(then, now, self.history, generations, self.manifests)
+        return holdings.of(then, now, generations)
 
     def _take(self, found: Examined, then: Replay, held: dict[str, Held] | None, portion: pa.Table) -> None:
         moments = portion.column("served_us").to_numpy()
@@ -154,7 +162,7 @@ class Skew:
             known += [text for text in texts if text not in known]
         combined = np.zeros((portion.num_rows, len(BIT) + 1), dtype=np.int32)
         for place, output in enumerate(found.outputs):
-            self._count(found, place, output, moments, portion)
+            self._count(found, place, output, moments, then, portion)
             combined[:, 0] += found.compared[:, place]
             for at, bit in enumerate(BIT.values(), start=1):
                 combined[:, at] += (found.labels[:, place] & bit) > 0
@@ -163,13 +171,19 @@ class Skew:
         self.compared.append((found.compared & ~found.same).sum(axis=1))
 
     def _count(
-        self, found: Examined, place: int, output: Output, moments: np.ndarray[Any, Any], portion: pa.Table
+        self,
+        found: Examined,
+        place: int,
+        output: Output,
+        moments: np.ndarray[Any, Any],
+        then: Replay,
+        portion: pa.Table,
     ) -> None:
-        tally = self.tallies.setdefault(output.name, _Tally(str(output.dtype)))
+        tally = self.tallies.setdefault(output.name, Tally(str(output.dtype)))
         differs = found.compared[:, place] & ~found.same[:, place]
         tally.cells += int(found.compared[:, place].sum())
         tally.differing += int(differs.sum())
-        if self.manifests is not None:
+        if self.holdings is not None:
             tally.compute_differing += int((~found.computed_alike[:, place]).sum())
         labels, counts = np.unique(found.labels[:, place], return_counts=True)
         for label, count in zip(labels, counts, strict=True):
@@ -181,23 +195,14 @@ class Skew:
         first, last = int(moments[rows].min()), int(moments[rows].max())
         tally.first_us = first if tally.first_us is None else min(first, tally.first_us)
         tally.last_us = last if tally.last_us is None else max(last, tally.last_us)
-        for shown in self._keys(output, portion.take(rows)):
-            tally.keys[str(shown)] += 1
-            tally.shown.setdefault(str(shown), shown)
+        tally.keys.update(worst_keys(then, output, rows))
         if output.dtype.kind in ("int64", "float64", "decimal", "timestamp", "date"):
-            served = portion.column(f"v.{output.name}").take(rows).to_pylist()
-            trained = found.training.column(output.name).take(rows).to_pylist()
-            pairs = zip(served, trained, strict=True)
-            sizes = [abs(float(a) - float(b)) for a, b in pairs if a is not None and b is not None]
-            tally.sizes.append(np.array(sizes) / 10**output.dtype.scale)
-
-    def _keys(self, output: Output, rows: pa.Table) -> Iterator[dict[str, Any]]:
-        view = next(view for view in self.plan.views if view.name == output.view)
-        names = view.inputs or tuple(each.name for each in self.plan.inputs)
-        dtypes = {each.name: each.dtype for each in self.plan.inputs}
-        columns = [rows.column(f"i_{name}").to_pylist() for name in names]
-        for values in zip(*columns, strict=True):
-            yield {name: str(python_value(value, dtypes[name])) for name, value in zip(names, values, strict=True)}
+            served, trained = (
+                table.column(name).take(rows).cast(pa.float64(), safe=False).to_numpy()
+                for table, name in ((portion, f"v.{output.name}"), (found.training, output.name))
+            )
+            sizes = np.abs(served - trained) / 10**output.dtype.scale
+            tally.sizes.append(sizes[~np.isnan(sizes)])
 
     def _exemplify(
         self,
@@ -229,28 +234,6 @@ class Skew:
             )
 
 
-class _both:  # reads as a statement: `with _both(now, then, ...) as (now, then):`
-    """The replays of today's plan and of the one that served; one and the same where they are equal."""
-
-    def __init__(
-        self, now: Plan, then: Plan, history: History, questions: pa.Table, only_asked: bool, limits: Limits | None
-    ) -> None:
-        self._now = Replay(now, history, questions, only_asked=only_asked, limits=limits)
-        try:
-            same = now == then
-            self._then = self._now if same else Replay(then, history, questions, only_asked=only_asked, limits=limits)
-        except BaseException:
-            self._now.close()
-            raise
-
-    def __enter__(self) -> tuple[Replay, Replay]:
-        return self._now, self._then
-
-    def __exit__(self, *_: object) -> None:
-        self._now.close()
-        self._then.close()
-
-
 def skew(
     plan: Plan,
     history: History,
@@ -261,27 +244,33 @@ def skew(
     manifests: Path | None = None,
     spine: SpineInputs | None = None,
     against: str | None = None,
-    notes: Sequence[str] = (),
+    notes: list[str] | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> SkewReport:
     """Compare what was served with training, by the plan of today. Without a period it is that of the vectors.
 
-    `manifests` is where those of our states are kept; without it the vectors are another system's.
+    `manifests` is where those of our states are kept; without it the vectors are another system's. `notes` is read when
+    all is: whoever reads `served` may add to it.
     Raises: InputError  when nothing was served in the period.
     """
     started = time.perf_counter()
-    compared = Skew(plan, history, manifests, spine, limits)
-    for done, part in enumerate(served):
-        if progress:
-            progress(f"version {part.version}", done, done + 1)
-        compared.add(part)
+    notes = [] if notes is None else notes
+    with closing(Skew(plan, history, manifests, spine, limits)) as compared:
+        for done, part in enumerate(served):
+            if progress:
+                progress(f"version {part.version}", done, done + 1)
+            compared.add(part)
+    if spine is not None:
+        notes += spine.notes()
     if not compared.questions:
         period = f"between {instant_text(begin_us)} and {instant_text(end_us)}" if begin_us and end_us else ""
+        fix = "widen the period with --since and --until"
         raise InputError(
-            f"nothing of `{plan.name}` was served {period}".rstrip(),
+            f"nothing of `{plan.name}` {'can be asked again' if notes else 'was served'} {period}".rstrip(),
             where=against,
-            fix="widen the period with --since and --until, or look whether the serving log is on: `[served] share`",
+            has="; ".join(notes) or None,
+            fix=fix if notes or against else f"{fix}, or look whether the serving log is on: `[served] share`",
         )
     moments = np.concatenate(compared.moments)
     begin_us = int(moments.min()) if begin_us is None else begin_us
@@ -315,31 +304,3 @@ def _portions(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 def _numbered(rows: pa.Table) -> pa.Table:
     """Questions with their places."""
     return rows.append_column("spine_row", pa.array(range(rows.num_rows), pa.int64()))
-
-
-def _feature(name: str, tally: _Tally) -> FeatureSkew:
-    sizes = np.concatenate(tally.sizes) if tally.sizes else np.array([])
-    size = None
-    if len(sizes):
-        p95 = float(np.quantile(sizes, 0.95))
-        size = Size(len(sizes), float(np.median(sizes)), p95, float(sizes.max()), tuple(_bins(sizes)))
-    causes = dict(sorted(tally.causes.items(), key=lambda each: (-each[1], list(CAUSES).index(each[0]))))
-    return FeatureSkew(
-        name,
-        tally.dtype,
-        tally.cells,
-        tally.differing,
-        tally.compute_differing,
-        causes,
-        tuple((tally.shown[key], count) for key, count in tally.keys.most_common(WORST)),
-        None if tally.first_us is None else instant_text(tally.first_us),
-        None if tally.last_us is None else instant_text(tally.last_us),
-        size,
-    )
-
-
-def _bins(sizes: np.ndarray[Any, Any]) -> Iterator[tuple[float, int]]:
-    """The bins that hold some sizes: where each begins, and how many it holds."""
-    places, counts = np.unique(np.searchsorted(EDGES, sizes, side="right") - 1, return_counts=True)
-    for place, count in zip(places, counts, strict=True):
-        yield float(EDGES[place]), int(count)

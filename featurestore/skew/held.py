@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow as pa
 from featurestore.define.data import Csv, Parquet
 from featurestore.log.quarantine import Quarantine
 from featurestore.offline.connection import literal, quoted
-from featurestore.offline.manifest import FileSeen, kept, seen_files
+from featurestore.offline.manifest import FileSeen, Manifest, kept, seen_files
 from featurestore.offline.replay import Replay, visible
 from featurestore.offline.scan import FILE, POSITION, STAMPED, History
 from featurestore.plan.nodes import State
@@ -36,9 +37,10 @@ class Held:
     files: dict[str, frozenset[str]] = field(default_factory=dict)
     gone: dict[str, str] = field(default_factory=dict)
 
-    def condition(self, upto: str = "a") -> str:
-        """Whether a state held a row `r` when it answered `q`; rows of the log count to the position in `<upto>.`."""
-        place = f"q.{quoted(f'{upto}.{self.state.id}')}"
+    def condition(self, upto: str = "") -> str:
+        """Whether a state held a row `r` when it answered `q`; rows of the log count to the position in the column
+        `upto`, if not to the one that was logged."""
+        place = f"q.{quoted(upto or f'a.{self.state.id}')}"
         position = f"r.{quoted(POSITION)}"
         return f"CASE WHEN {position} IS NOT NULL THEN {position} <= {place} ELSE {self._in_files()} END"
 
@@ -83,58 +85,75 @@ def set_aside(source: str) -> str:
     return f"{source}.set_aside"
 
 
-def what_was_held(
-    then: Replay, now: Replay, history: History, generations: Mapping[str, Sequence[str]], folder: Path
-) -> dict[str, Held]:
-    """For each state of the plan of `then`, what its generations held, as conditions for both replays. Manifests are in
-    `folder`."""
-    found = {}
-    seen: dict[str, tuple[FileSeen, ...]] = {}
-    for state in then.plan.states:
-        source = state.scan.source
-        if source not in seen:
-            seen[source] = seen_files(state.scan, history)
+class Holdings:
+    """What one run learns of states: today's files and the rows that were set aside, each read once."""
+
+    def __init__(self, history: History, folder: Path) -> None:
+        self._history, self._folder = history, folder
+        self._files: dict[str, tuple[FileSeen, ...]] = {}
+        self._set_aside: dict[str, pa.Table] = {}
+
+    def of(self, then: Replay, now: Replay, generations: Mapping[str, Sequence[str]]) -> dict[str, Held]:
+        """For each state of the plan of `then`, what these generations of it held, as conditions for both replays."""
+        found = {}
+        log = None if self._history.log is None else self._history.log.identity
+        for state in then.plan.states:
+            source = state.scan.source
+            if source not in self._files:
+                self._files[source] = seen_files(state.scan, self._history)
+                self._set_aside[source] = _set_aside(state, self._history.quarantine)
             for replay in {id(then): then, id(now): now}.values():
-                replay.add(set_aside(source), _set_aside(state, history.quarantine))
-        by_file = isinstance(state.scan.data, (Parquet, Csv))
-        held = found[state.id] = Held(state, seen[source], by_file)
-        for generation in generations.get(state.id, ()):
-            _know(held, generation, folder)
-    return found
+                replay.add(set_aside(source), self._set_aside[source])
+            by_file = isinstance(state.scan.data, (Parquet, Csv))
+            held = found[state.id] = Held(state, self._files[source], by_file)
+            for generation in generations.get(state.id, ()):
+                _know(held, kept(self._folder, generation), generation, log)
+        return found
 
 
 def unheld_sql(replay: Replay, held: Mapping[str, Held]) -> str:
-    """A SELECT of the rows that a question can see now and its state did not hold: `spine_row`, `kind`, `state`, `row`
-    and `position`."""
+    """A SELECT of the views that can see rows for a question now which their state did not hold: `spine_row`, `view`,
+    `kinds`, and `steps`, the positions of those that were being applied just then."""
     parts = []
     for view in replay.plan.views:
         if view.state is not None:
             one = held[view.state.id]
             met = replay.met(view.state, view, f"{visible(view)} AND NOT coalesce({one.condition()}, FALSE)")
+            position = f"r.{quoted(POSITION)}"
+            applying = f"{position} <= q.{quoted(f'u.{view.state.id}')}"
             parts.append(
-                f"SELECT q.spine_row, {one.kind()} AS kind, {literal(view.state.id)} AS state, "
-                f"r.{quoted('q.row')} AS row, r.{quoted(POSITION)} AS position {met}"
+                f"SELECT q.spine_row, {literal(view.name)} AS view, list(DISTINCT {one.kind()}) AS kinds, "
+                f"coalesce(list_sort(list(DISTINCT {position}) FILTER ({applying})), []) AS steps {met} GROUP BY ALL"
             )
-    return (
-        "\nUNION ".join(parts) or "SELECT 0 AS spine_row, '' AS kind, '' AS state, 0 AS row, 0 AS position WHERE FALSE"
-    )
+    return "\nUNION ALL ".join(parts) or "SELECT 0 AS spine_row, '' AS view, [''] AS kinds, [0] AS steps WHERE FALSE"
 
 
-def _know(held: Held, generation: str, folder: Path) -> None:
-    """Learn which of today's files a generation held, by their content."""
-    manifest = kept(folder, generation)
+def _know(held: Held, manifest: Manifest | None, generation: str, log: str | None) -> None:
+    """Learn which of today's files a generation held, by their content: as many of equal ones as it had. One that was
+    changed in place counts as held, though nothing is proven by it."""
     if manifest is None:
         held.gone[generation] = "nothing is known of what it was built from"
         return
-    had = {(each.size, each.sha256) for each in manifest.files}
-    there = frozenset(each.path for each in held.now if (each.size, each.sha256) in had)
-    now = {(each.size, each.sha256) for each in held.now}
-    missing = [each.path for each in manifest.files if (each.size, each.sha256) not in now]
-    if missing:
-        held.gone[generation] = f"{missing[0]} is no longer what it was"
+    paths = {each.path for each in manifest.files}
+    had = Counter((each.size, each.sha256) for each in manifest.files)
+    there = set()
+    for each in sorted(held.now, key=lambda each: each.path not in paths):
+        if had[each.size, each.sha256]:
+            had[each.size, each.sha256] -= 1
+            there.add(each.path)
+    missing = [each for each in manifest.files if had[each.size, each.sha256]]
+    if manifest.log != log:
+        held.gone[generation] = "the log that it followed is gone"
+    elif missing and held.state.scan.data is None:
+        held.gone[generation] = f"the source `{manifest.source}` is no longer defined as it was"
+    elif missing:
+        now = {each.path for each in held.now}
+        change = "is no longer what it was" if missing[0].path in now else "is no longer there"
+        held.gone[generation] = f"{missing[0].path or 'the table in memory'} {change}"
     elif not held.by_file and len(there) < len(held.now):
         held.gone[generation] = "a file was added, and its rows cannot be told from those of others"
-    held.files[generation] = there
+    if held.by_file:
+        held.files[generation] = frozenset(there | paths)
 
 
 def _set_aside(state: State, quarantine: Quarantine | None) -> pa.Table:

@@ -14,7 +14,9 @@ import pyarrow as pa
 
 from featurestore.expr.nodes import Aggregate, Node, rewrite
 from featurestore.offline.connection import quoted
+from featurestore.offline.expressions import sql_type
 from featurestore.offline.replay import Replay, placed
+from featurestore.offline.scan import STAMPED
 from featurestore.plan.nodes import Plan, View
 from featurestore.semantics.folds import FOLDS
 from featurestore.semantics.instants import duration_text
@@ -38,18 +40,26 @@ AGES_US = (
     DAY_US,
     7 * DAY_US,
 )
+FAR = 2**40
+"""More than there are questions."""
+NOBODY = "q.nobody."
+"""What an input is called that stands for a key never seen."""
 Ask = Callable[[Replay, Plan, Sequence[int]], pa.Table]
 
 
 @dataclass(frozen=True, slots=True)
 class Twist:
     """One thing that may be otherwise: the cause that it would be, what exactly, and how the questions with some
-    places are answered then for a plan, which may be of fewer features. `view` is the only one it is for, if it is."""
+    places are answered then for a plan, which may be of fewer features. `view` is the only one it is for, if it is;
+    `of_vectors` says that it is of whole vectors, and not of one feature alone. `instant` is the other instant, as SQL,
+    if it is no more than that: such ones are asked together."""
 
     cause: str
     evidence: str
     ask: Ask
     view: str = ""
+    of_vectors: bool = True
+    instant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,53 +90,75 @@ def twists(plan: Plan, *, logged: bool) -> Iterator[Twist]:
         if view.state is not None:
             cause = causes.LOST if logged else causes.KEY_TYPE
             yield Twist(cause, f"as if the key of {view.name} had never been seen", _unseen(view), view.name)
-    yield Twist(causes.OWN_ROW, "rows of the very instant counted", _at("as_of_us + 1"))
-    yield Twist(causes.UNKNOWN_YET, "rows counted from when they happened", _known_early)
+    yield _moved(causes.OWN_ROW, "rows of the very instant counted", "as_of_us + 1")
+    yield Twist(causes.UNKNOWN_YET, "rows counted from when they happened", _known_at("event_at_us"))
     for shift_us in SHIFTS_US:
-        yield Twist(causes.SHIFTED, _shift_text(shift_us), _at(f"as_of_us + {shift_us}"))
+        yield _moved(causes.SHIFTED, _shift_text(shift_us), f"as_of_us + {shift_us}")
     for age_us in AGES_US:
         text = duration_text(age_us)
         floored = f"fs_floor_div(as_of_us, {age_us}) * {age_us}"
-        yield Twist(causes.STALE, f"the value as of the last full {text}", _at(floored))
-        yield Twist(causes.STALE, f"the value as of the last full {text} but one", _at(f"{floored} - {age_us}"))
-        yield Twist(causes.STALE, f"the value as of {text} before", _at(f"as_of_us - {age_us}"))
-        yield Twist(causes.LAG, f"without the rows of the last {text}", _delayed(age_us))
-    yield Twist(causes.LATE_ROW, "without rows that came later", _came_later)
+        yield _moved(causes.STALE, f"the value as of the last full {text}", floored)
+        yield _moved(causes.STALE, f"the value as of the last full {text} but one", f"{floored} - {age_us}")
+        yield _moved(causes.STALE, f"the value as of {text} before", f"as_of_us - {age_us}")
+    for age_us in AGES_US:
+        came_at = f"greatest(event_at_us, known_at_us) + {age_us}"
+        yield Twist(causes.LAG, f"without the rows of the last {duration_text(age_us)}", _known_at(came_at))
+    came_at = f"greatest(known_at_us, coalesce({quoted(STAMPED)}, known_at_us))"
+    yield Twist(causes.LATE_ROW, "without rows that came later", _known_at(came_at))
     for label, other in _other_spans(plan):
-        yield Twist(causes.WINDOW, label, _windows(other))
+        yield Twist(causes.WINDOW, label, _windows(other), of_vectors=False)
 
 
-def _at(instant: str) -> Ask:
-    return lambda replay, plan, chosen: replay.answers(
-        f"SELECT * REPLACE ({instant} AS as_of_us) FROM questions WHERE spine_row IN ({listed(chosen)})", plan=plan
-    )
+def _moved(cause: str, evidence: str, instant: str) -> Twist:
+    def ask(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
+        return replay.answers(_asked_at(instant, chosen), plan=plan)
+
+    return Twist(cause, evidence, ask, instant=instant)
 
 
-def _known_early(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
-    rows = {
-        state.scan.source: f"SELECT * REPLACE (event_at_us AS known_at_us) FROM {quoted(placed(state.scan.source))}"
-        for state in plan.states
-    }
-    return replay.answers(chosen_questions(chosen), plan=plan, rows=rows)
+def _asked_at(instant: str, chosen: Sequence[int], ahead: int = 0) -> str:
+    columns = f"{instant} AS as_of_us, spine_row + {ahead} AS spine_row"
+    return f"SELECT * REPLACE ({columns}) FROM questions WHERE spine_row IN ({listed(chosen)})"
+
+
+def asked_together(
+    replay: Replay, plan: Plan, moved: Sequence[Twist], chosen: Sequence[int]
+) -> Iterator[tuple[Twist, pa.Table]]:
+    """The answers at several other instants, by one query. `chosen` is sorted."""
+    texts = [_asked_at(twist.instant, chosen, place * FAR) for place, twist in enumerate(moved)]
+    found = replay.answers("\nUNION ALL ".join(texts), plan=plan)
+    places = pa.array(chosen, pa.int64())
+    for place, twist in enumerate(moved):
+        yield twist, found.slice(place * len(chosen), len(chosen)).set_column(0, "spine_row", places)
 
 
 def _unseen(view: View) -> Ask:
+    """A key of which a part is null is one that was never seen (R11)."""
+
     def ask(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
-        assert view.state is not None
-        conditions = {state.id: "TRUE" for state in plan.states} | {view.state.id: "FALSE"}
-        return replay.seeing(chosen, conditions, plan=plan)
+        dtypes = {each.name: each.dtype for each in plan.inputs}
+        nobody = "".join(
+            f", CAST(NULL AS {sql_type(dtypes[name])}) AS {quoted(f'i_{NOBODY}{name}')}" for name in view.inputs
+        )
+        inputs = tuple(f"{NOBODY}{name}" for name in view.inputs)
+        views = tuple(replace(each, inputs=inputs) if each.name == view.name else each for each in plan.views)
+        asked = f"SELECT *{nobody} FROM questions WHERE spine_row IN ({listed(chosen)})"
+        return replay.answers(asked, plan=replace(plan, views=views))
 
     return ask
 
 
-def _delayed(age_us: int) -> Ask:
-    condition = f"greatest(r.event_at_us, r.known_at_us) < q.as_of_us - {age_us}"
-    return lambda replay, plan, chosen: replay.seeing(chosen, {state.id: condition for state in plan.states}, plan=plan)
+def _known_at(known_at: str) -> Ask:
+    """As if the rows had been known at another instant."""
 
+    def ask(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
+        rows = {
+            state.scan.source: f"SELECT * REPLACE ({known_at} AS known_at_us) FROM {quoted(placed(state.scan.source))}"
+            for state in plan.states
+        }
+        return replay.answers(chosen_questions(chosen), plan=plan, rows=rows)
 
-def _came_later(replay: Replay, plan: Plan, chosen: Sequence[int]) -> pa.Table:
-    condition = f"coalesce(r.{quoted('q.stamped_us')} < q.as_of_us, TRUE)"
-    return replay.seeing(chosen, {state.id: condition for state in plan.states}, plan=plan)
+    return ask
 
 
 def _windows(other: Callable[[Span], Span]) -> Ask:

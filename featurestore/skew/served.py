@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurestore.define.places import short_path
 from featurestore.log.served import ServedVersion, is_sampled, served_rows
 from featurestore.plan.nodes import Plan
 from featurestore.skew.compare import Served
@@ -16,7 +17,8 @@ from featurestore.skew.compare import Served
 def served_by_us(
     folder: Path, plan: Plan, known: Iterable[Plan], begin_us: int, end_us: int
 ) -> tuple[list[Served], list[str]]:
-    """What each version of a feature set served in a period, and what is worth knowing of it.
+    """What each version of a feature set served in a period, and what is worth knowing of it: more of that is added as
+    the tables are read.
 
     Units: microseconds UTC; begin is in the period, end is not.
     """
@@ -27,7 +29,7 @@ def served_by_us(
         if then is None:
             notes.append(f"version {version.version} cannot be asked again: its plan or a row function of it is gone")
         else:
-            parts.append(Served(version.version, then, asked_tables(version)))
+            parts.append(Served(version.version, then, asked_tables(version, notes=notes)))
     return parts, notes
 
 
@@ -37,14 +39,18 @@ def plan_of(version: ServedVersion, plan: Plan, known: Iterable[Plan]) -> Plan |
     return plan if then == plan else then
 
 
-def asked_tables(version: ServedVersion, share: float = 1.0) -> Iterator[pa.Table]:
-    """What a version served, file by file: a share of the lookups, each of them whole or not at all."""
-    for table in version.tables():
+def asked_tables(version: ServedVersion, share: float = 1.0, notes: list[str] | None = None) -> Iterator[pa.Table]:
+    """What a version served, file by file: a share of the lookups, each of them whole or not at all. Files that cannot
+    be read are told in `notes`. Raises: InputError  when a file cannot be read, if there are none."""
+    unreadable: list[Path] = []
+    for table in version.tables(None if notes is None else unreadable):
         rows = table if share >= 1 else _sampled(table, share)
         if rows.num_rows:
             yield rows.rename_columns(
                 [f"i_{name[2:]}" if name.startswith("i.") else name for name in rows.column_names]
             )
+    if notes is not None and unreadable:
+        notes.append(f"{len(unreadable):,} files cannot be read, and were left out: {short_path(str(unreadable[0]))}")
 
 
 def _sampled(table: pa.Table, share: float) -> pa.Table:

@@ -15,9 +15,10 @@ from featurestore.plan.nodes import Output, View
 from featurestore.semantics.dtypes import Value, python_value
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US, instant_text
 from featurestore.semantics.statuses import STATUS_NAMES
-from featurestore.skew.examine import Examined, causes_of
+from featurestore.skew.examine import Examined
 from featurestore.skew.held import Held
 from featurestore.skew.report import Example, RowSeen
+from featurestore.skew.trials import causes_of
 
 MOST_ROWS = 40
 """Rows that are told beside a cell: those that training sees and the state had not, then the others, nearest first."""

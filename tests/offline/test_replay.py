@@ -59,7 +59,7 @@ def test_a_question_that_sees_some_rows_is_answered_as_if_these_were_all(case: C
     )
     with Replay(plan, History(Path(), rows=numbered), asked) as replay:
         whole = replay.answers()
-        conditions = {state.id: "list_contains(q.seen, r.place)" for state in plan.states}
+        conditions = {view.name: "list_contains(q.seen, r.place)" for view in plan.views}
         restricted = replay.seeing(range(len(asked)), conditions)
         everything = replay.seeing(range(len(asked)), dict.fromkeys(conditions, "TRUE"))
     assert whole.equals(answer_canonical(plan, asked, History(Path(), rows=rows)))

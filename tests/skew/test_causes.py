@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from featurestore.skew.causes import CAUSES
-from featurestore.skew.examine import BIT, causes_of
+from featurestore.skew.trials import BIT, causes_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "skew.md"
 
