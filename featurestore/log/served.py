@@ -40,9 +40,9 @@ FLUSH_S = 30.0
 FLUSH_ROWS = 50_000
 PACE_S = 0.5
 """How often the thread makes columns of what came: seldom enough to be cheap, often enough for memory to stay young."""
-BREATH_S = 0.001
+BREATH_S = 0.004
 """How long the thread computes before it rests as long: Python runs one thread at a time, and hands over by itself
-only every 5 ms. Shorter would be worse: handing over costs as well, and more lookups would meet it."""
+only every 5 ms. Shorter would be worse: each hand-over meets a lookup, and few should meet one."""
 MOST_RECORDS = 50_000
 MOST_CELLS = 4_000_000
 """Of eight bytes each, so a long text or a list is several."""

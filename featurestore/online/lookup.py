@@ -24,7 +24,15 @@ from featurestore.expr.nodes import AsOf
 from featurestore.online import codec
 from featurestore.online.evaluate import compute_features
 from featurestore.online.keys import generation_prefix, key_name, pointer_name
-from featurestore.online.pointers import Pointer, Position, content_version, decode_pointer, reaching, read_pointers
+from featurestore.online.pointers import (
+    Pointer,
+    Position,
+    content_version,
+    decode_pointer,
+    position,
+    reaching,
+    read_pointers,
+)
 from featurestore.online.tree import ROOT, Tree
 from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Finished, ViewReader, first_guess
@@ -253,8 +261,7 @@ class LookupRoad:
         for state, first, last in zip(states, before, after, strict=True):
             earlier, now = self._take(state, first, last)
             moved |= _has_moved(pointers[state.id], earlier, now, at_us, latest=latest)
-            position = Position(now.generation, now.applied, max(earlier.reached, now.reached))
-            seen[state.id] = position.or_later(seen.get(state.id))
+            seen[state.id] = position(now, earlier).or_later(seen.get(state.id))
         return fields, moved
 
     def _take(self, state: State, first: bytes | None, last: bytes | None) -> tuple[Pointer, Pointer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import redis
@@ -73,16 +74,31 @@ class Position:
 def decode_pointer(data: bytes | None, state: State) -> Pointer:
     """A stored pointer. Raises: StoreEmpty  when the state was never published, or another version of the product
     wrote it."""
-    fields: dict[str, Any] = json.loads(data) if data else {}
-    written = fields.pop("format", None)
-    if written != FORMAT:
+    pointer, written = _decoded(data or b"{}")
+    if pointer is None:
         raise StoreEmpty(
             f"the online store holds no state for `{state.scan.source}` by {', '.join(state.key)} in this version",
             where=f"state `{state.id}`",
             has="nothing" if written is None else f"format {written}, which another version of the product wrote",
             fix="run `featurestore materialize`",
         )
-    return Pointer(**{**fields, "levels": tuple(fields["levels"])})
+    return pointer
+
+
+@lru_cache(maxsize=1_024)
+def _decoded(data: bytes) -> tuple[Pointer | None, int | None]:
+    """A pointer, or the format that we do not read: the same bytes come with every lookup."""
+    fields: dict[str, Any] = json.loads(data)
+    written = fields.pop("format", None)
+    if written != FORMAT:
+        return None, written
+    return Pointer(**{**fields, "levels": tuple(fields["levels"])}), written
+
+
+@lru_cache(maxsize=1_024)
+def position(now: Pointer, earlier: Pointer) -> Position:
+    """How far a state was that was read between two looks at its pointer."""
+    return Position(now.generation, now.applied, max(earlier.reached, now.reached))
 
 
 def read_pointers(client: redis.Redis, project: str, states: Sequence[State]) -> dict[str, Pointer | None]:

@@ -155,11 +155,12 @@ class Plan:
     views: tuple[View, ...]
     outputs: tuple[Output, ...]
     version: str
+    states: tuple[State, ...] = field(init=False, compare=False, repr=False)
+    """The different states that the views read."""
 
-    @property
-    def states(self) -> tuple[State, ...]:
-        """The different states that the views read."""
-        return tuple({view.state.id: view.state for view in self.views if view.state}.values())
+    def __post_init__(self) -> None:
+        states = {view.state.id: view.state for view in self.views if view.state}
+        object.__setattr__(self, "states", tuple(states.values()))
 
     @property
     def expressions(self) -> tuple[Node, ...]:

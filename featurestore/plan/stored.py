@@ -75,7 +75,8 @@ def decode_plan(text: str, known: Iterable[Plan] = ()) -> Plan | None:
 
 def _encoded(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        kept = {each.name: _encoded(getattr(value, each.name)) for each in fields(value) if each.name not in _ELSEWHERE}
+        names = [each.name for each in fields(value) if each.init and each.name not in _ELSEWHERE]
+        kept = {name: _encoded(getattr(value, name)) for name in names}
         return {"is": type(value).__name__, **kept}
     if isinstance(value, tuple):
         return [_encoded(each) for each in value]
