@@ -40,9 +40,12 @@ FLUSH_S = 30.0
 FLUSH_ROWS = 50_000
 PACE_S = 0.5
 """How often the thread makes columns of what came: seldom enough to be cheap, often enough for memory to stay young."""
-BREATH_S = 0.004
+BREATH_S, SHORT_BREATH_S = 0.004, 0.0005
 """How long the thread computes before it rests as long: Python runs one thread at a time, and hands over by itself
-only every 5 ms. Shorter would be worse: each hand-over meets a lookup, and few should meet one."""
+only every 5 ms. Each hand-over meets a lookup and holds it up for that long: of small lookups few should meet one,
+and large ones, which all meet some, should meet short ones."""
+LARGE_ROWS = 10
+"""Questions of a lookup that is large."""
 MOST_RECORDS = 50_000
 MOST_CELLS = 4_000_000
 """Of eight bytes each, so a long text or a list is several."""
@@ -227,9 +230,10 @@ class ServedLog:
         groups: dict[tuple[int, str, int], list[Record]] = {}
         for record in waiting:
             groups.setdefault((id(record.shape), record.answer.version, record.served_us // DAY_US), []).append(record)
-        breathe = _Breath() if gently else None
         for key, records in groups.items():
             cells = sum(record.cells for record in records)
+            large = sum(len(record.questions) for record in records) > LARGE_ROWS * len(records)
+            breathe = _Breath(SHORT_BREATH_S if large else BREATH_S) if gently else None
             try:
                 batches = [batch_of(some, breathe) for some in slices_of(records)]
             except Exception as error:
@@ -302,15 +306,16 @@ class ServedLog:
 
 
 class _Breath:
-    """Lets others run after every `BREATH_S` of work."""
+    """Lets others run after every so many seconds of work, for as long."""
 
-    def __init__(self) -> None:
+    def __init__(self, length_s: float) -> None:
+        self._length_s = length_s
         self._since = time.perf_counter()
 
     def __call__(self) -> None:
         now = time.perf_counter()
-        if now - self._since >= BREATH_S:
-            time.sleep(BREATH_S)
+        if now - self._since >= self._length_s:
+            time.sleep(self._length_s)
             self._since = time.perf_counter()
 
 
