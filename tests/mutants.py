@@ -116,6 +116,7 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
         starts.append(starts[-1] + len(line.encode()))
     data = source.encode()
     docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    types = {id(part) for top in _annotations(tree) for part in ast.walk(top)}
 
     def changed(node: ast.expr, after: str) -> Mutant:
         low = starts[node.lineno - 1] + node.col_offset
@@ -126,6 +127,8 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
         )
 
     for node in ast.walk(tree):
+        if id(node) in types:
+            continue
         match node:
             case ast.Compare(ops=[op]) if type(op) in COMPARED:
                 yield changed(node, ast.unparse(ast.Compare(node.left, [COMPARED[type(op)]()], node.comparators)))
@@ -155,6 +158,16 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
                 original = data[starts[node.lineno - 1] + node.col_offset :][:1]
                 if original in b"\"'":  # a part of an f-string has no place of its own
                     yield from (changed(node, f"({after!r})") for after in _sql_mutants(value))
+
+
+def _annotations(tree: ast.Module) -> Iterator[ast.expr]:
+    """What says types only, and runs never."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.arg(annotation=ast.expr() as found) | ast.AnnAssign(annotation=found):
+                yield found
+            case ast.FunctionDef(returns=ast.expr() as found):
+                yield found
 
 
 def _formatted(data: bytes, low: int, high: int) -> Iterator[str]:
