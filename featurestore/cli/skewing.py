@@ -20,8 +20,9 @@ def skew(
     context: typer.Context,
     feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
     since: Annotated[
-        str, typer.Option("--since", metavar="WHEN", help="An instant, or how long ago, such as 6h or 7d.")
-    ] = "1d",
+        str | None,
+        typer.Option("--since", metavar="WHEN", help="An instant, or how long ago, such as 6h or 7d; 1d by default."),
+    ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="WHEN", help="The end of the period; now by default.")
     ] = None,
@@ -50,8 +51,12 @@ def skew(
 
     Exit code 1 when DuckDB gives other bits for the rows that the state held, or a difference has no cause.
     """
-    if against is not None and spine is not None:
-        raise typer.BadParameter("it goes with the serving log, not with --against", param_hint="--spine")
+    of_the_log = {"--spine": spine, "--since": since, "--until": until}
+    of_a_file = {"--name": name, "--zone": zone}
+    for option, value in (of_a_file if against is None else of_the_log).items():
+        if value:
+            there = "--against" if against is None else "the serving log, not with --against"
+            raise typer.BadParameter(f"it goes with {there}", param_hint=option)
     session = session_of(context, as_json=as_json)
     with session.open() as store, Working(f"skew {feature_set}") as working:
         if against is not None:
@@ -62,7 +67,7 @@ def skew(
         else:
             report = store.skew(
                 feature_set,
-                since=_instant(since),
+                since=_instant(since or "1d"),
                 until=None if until is None else _instant(until),
                 spine=None if spine is None else spine.absolute(),
                 as_of=as_of,

@@ -53,6 +53,22 @@ def test_skew_of_nothing_says_so(bakery: Bakery, cli: Cli) -> None:
     assert "nothing of `till` was served between 2019-01-01" in ran.err and "--since" in ran.err
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--name", "a=b"),
+        ("--zone", "UTC"),
+        ("--against", "x.parquet", "--since", "1h"),
+        ("--against", "x", "--spine", "y"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(bakery: Bakery, cli: Cli, options: tuple[str, ...]) -> None:
+    """An option that would be passed over is wrong usage."""
+    ran = cli("skew", "till", *options)
+    assert ran.code == 2
+    assert "it goes with" in ran.err
+
+
 def test_drift_compares_with_a_training_set(bakery: Bakery, cli: Cli) -> None:
     """The served values of a moment ago are like a training set of the same guests."""
     spine = bakery.folder / "spine.csv"
