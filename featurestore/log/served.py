@@ -1,8 +1,8 @@
 """The serving log: a record of each lookup, kept in memory for a moment and written to Parquet beside the answers.
 
-A lookup hands a reference over and goes on. A thread of its own makes columns of what came, a few rows at a time, and
-writes a file every half minute. What it cannot hold or write is dropped and counted: no lookup waits for a disk, or
-fails with one.
+A lookup leaves its values in flat lists and goes on. A thread of its own makes columns of what came, a few rows at a
+time, and writes a file every half minute. What it cannot hold or write is dropped and counted: no lookup waits for a
+disk, or fails with one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.log.served_columns import Answer, Record, Shape, batch_of, slices_of
+from featurestore.log.served_columns import Answer, Rows, Shape
 from featurestore.log.served_files import (
     DAY_US,
     Retention,
@@ -38,8 +38,8 @@ OUTCOMES = ("written", "sampled_out", "buffer_full", "write_failed")
 """What becomes of the record of a lookup."""
 FLUSH_S = 30.0
 FLUSH_ROWS = 50_000
-PACE_S = 0.5
-"""How often the thread makes columns of what came: seldom enough to be cheap, often enough for memory to stay young."""
+PACE_S = 5.0
+"""How often the thread makes columns of what came: the seldomer, the fewer lookups meet it."""
 BREATH_S, SHORT_BREATH_S = 0.004, 0.0005
 """How long the thread computes before it rests as long: Python runs one thread at a time, and hands over by itself
 only every 5 ms. Each hand-over meets a lookup and holds it up for that long: of small lookups few should meet one,
@@ -65,14 +65,23 @@ def is_sampled(request_id: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-class _File:
-    """Rows on their way into one file: of one plan, version and day."""
+_Kind = tuple[int, str, int]
+"""What goes into one file: a shape by its id, a version, and the day."""
 
-    def __init__(self, shape: Shape, version: str) -> None:
-        self.shape, self.version = shape, version
+
+class _File:
+    """Columns on their way into one file."""
+
+    def __init__(self, first: Rows) -> None:
+        self.shape, self.version, self.first_us = first.shape, first.version, first.first_us
         self.batches: list[pa.RecordBatch] = []
-        self.records = self.cells = self.rows = 0
-        self.first_us: int | None = None
+        self.lookups = self.cells = self.rows = 0
+
+    def add(self, rows: Rows, batches: list[pa.RecordBatch]) -> None:
+        self.batches += batches
+        self.lookups += rows.lookups
+        self.cells += rows.cells
+        self.rows += rows.rows
 
 
 class ServedLog:
@@ -108,8 +117,8 @@ class ServedLog:
         self._writing = threading.Lock()  # held by whoever makes columns and files
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._waiting: list[Record] = []
-        self._files: dict[tuple[int, str, int], _File] = {}
+        self._waiting: dict[_Kind, Rows] = {}
+        self._files: dict[_Kind, _File] = {}
         self._flush_at = 0.0
         self._records = self._cells = self._number = self._bytes = 0
         self._counts = dict.fromkeys(OUTCOMES, 0)
@@ -124,7 +133,7 @@ class ServedLog:
         served_us: int,
         asked: bool,
     ) -> None:
-        """Take a lookup's record, if it is in the sample and there is room. Never waits for a disk, never raises.
+        """Take a lookup, if it is in the sample and there is room. Never waits for a disk, never raises.
 
         `questions` are canonical; `asked` is whether the instant was given by who asked.
         """
@@ -136,14 +145,17 @@ class ServedLog:
                 return
             shape = self._shapes.get(id(plan)) or self._learn(plan)
             cells = shape.cells(questions, vectors.values)
-            record = Record(shape, questions, vectors, served_us, asked, cells)
+            kind = (id(shape), vectors.version, served_us // DAY_US)
             with self._taking:
                 if self._records >= self._most_records or self._cells + cells > self._most_cells:
                     self._counts["buffer_full"] += 1
                     return
+                rows = self._waiting.get(kind)
+                if rows is None:
+                    rows = self._waiting[kind] = Rows(shape, vectors.version, served_us)
+                rows.add(questions, vectors, served_us, asked, cells)
                 self._records += 1
                 self._cells += cells
-                self._waiting.append(record)
                 idle, first = self._records == 1, self._thread is None
                 if first:
                     self._thread = threading.Thread(target=self._run, name="served-log", daemon=True)
@@ -222,46 +234,33 @@ class ServedLog:
     def _collect(self, *, gently: bool) -> None:
         """Make columns of what came."""
         with self._taking:
-            waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        if not self._files:
+            waiting, self._waiting = self._waiting, {}
+        if waiting and not self._files:
             self._flush_at = time.monotonic() + self._flush_s
-        groups: dict[tuple[int, str, int], list[Record]] = {}
-        for record in waiting:
-            groups.setdefault((id(record.shape), record.answer.version, record.served_us // DAY_US), []).append(record)
-        for key, records in groups.items():
-            cells = sum(record.cells for record in records)
-            large = sum(len(record.questions) for record in records) > LARGE_ROWS * len(records)
+        for kind, rows in waiting.items():
+            large = rows.rows > LARGE_ROWS * rows.lookups
             breathe = _Breath(SHORT_BREATH_S if large else BREATH_S) if gently else None
             try:
-                batches = [batch_of(some, breathe) for some in slices_of(records)]
+                batches = list(rows.batches(breathe))
             except Exception as error:
-                self._let_go(len(records), cells)
-                self._fail(error, len(records))
+                self._let_go(rows.lookups, rows.cells)
+                self._fail(error, rows.lookups)
                 continue
-            file = self._files.setdefault(key, _File(records[0].shape, key[1]))
-            if file.first_us is None:
-                file.first_us = records[0].served_us
-            file.batches += batches
-            file.records += len(records)
-            file.cells += cells
-            file.rows += sum(batch.num_rows for batch in batches)
+            self._files.setdefault(kind, _File(rows)).add(rows, batches)
 
     def _flush(self) -> None:
         files, self._files = self._files, {}
         for file in files.values():
-            assert file.first_us is not None
             self._number += 1
             try:
                 table = pa.Table.from_batches(file.batches, file.shape.schema(file.version))
                 keep_plan(self.folder, file.version, file.shape.plan)
                 written = write_file(self.folder, table, file.first_us, self._number)
             except Exception as error:
-                self._fail(error, file.records)
+                self._fail(error, file.lookups)
             else:
-                self._succeed(file.records, written)
-            self._let_go(file.records, file.cells)
+                self._succeed(file.lookups, written)
+            self._let_go(file.lookups, file.cells)
         if files and not self._failing:
             self._remove_old(max(key[2] for key in files))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -14,8 +15,8 @@ from featurestore.semantics.dtypes import DType, Value
 from featurestore.tables import storage_type
 
 FORMAT = "1"
-SLICE_ROWS = 500
-"""Rows of a batch: one of its columns is made in a fraction of a millisecond."""
+BATCH_ROWS = 500
+"""Rows of a batch, about: one of its columns is made in a fraction of a millisecond."""
 _LOOKUP: tuple[tuple[str, pa.DataType], ...] = (
     ("request_id", pa.string()),
     ("place", pa.int32()),
@@ -121,80 +122,101 @@ class Shape:
         return pa.schema(self.fields, metadata=about)
 
 
-class Record(NamedTuple):
-    """One lookup, by reference."""
+class Rows:
+    """Lookups of one shape and version on their way into a file, as a few flat lists of plain values.
 
-    shape: Shape
-    questions: Sequence[Mapping[str, Value]]
-    answer: Answer
-    served_us: int
-    asked: bool
-    cells: int
+    A lookup leaves no object of its own behind: nothing that Python's garbage collector would have to walk through
+    while other lookups wait.
+    """
+
+    def __init__(self, shape: Shape, version: str, first_us: int) -> None:
+        self.shape, self.version, self.first_us = shape, version, first_us
+        self.lookups = self.rows = self.cells = 0
+        self._names = tuple(name for name, _ in shape.inputs)
+        self._request_ids: list[str] = []
+        self._counts: list[int] = []
+        self._as_of_us, self._served_us, self._asked = array("q"), array("q"), bytearray()
+        self._inputs: list[Value] = []
+        self._values: list[Value] = []
+        self._statuses = bytearray()
+        self._generations: list[str] = []
+        self._applied, self._applying = array("q"), array("q")
+
+    def add(
+        self, questions: Sequence[Mapping[str, Value]], answer: Answer, served_us: int, asked: bool, cells: int
+    ) -> None:
+        """Take a lookup."""
+        names = self._names
+        inputs = [question[name] for question in questions for name in names]
+        values = list(chain.from_iterable(answer.values))
+        statuses = bytes(chain.from_iterable(answer.statuses))
+        positions = answer.positions
+        applied, applying = [each.applied for each in positions], [each.applying for each in positions]
+        self._request_ids.append(answer.request_id)
+        self._counts.append(len(questions))
+        self._as_of_us.append(answer.as_of_us)
+        self._served_us.append(served_us)
+        self._asked.append(asked)
+        self._inputs += inputs
+        self._values += values
+        self._statuses += statuses
+        self._generations += [each.generation for each in positions]
+        self._applied.extend(applied)
+        self._applying.extend(applying)
+        self.lookups += 1
+        self.rows += len(questions)
+        self.cells += cells
+
+    def batches(self, breathe: Callable[[], None] | None = None) -> Iterator[pa.RecordBatch]:
+        """All of it as Arrow, some lookups at a time; `breathe` is called between columns."""
+        first = at = 0
+        while first < self.lookups:
+            last, rows = first, 0
+            while last < self.lookups and rows < BATCH_ROWS:
+                rows += self._counts[last]
+                last += 1
+            arrays = []
+            for each in self._arrays(first, last, at, at + rows):
+                arrays.append(each)
+                if breathe is not None:
+                    breathe()
+            yield pa.record_batch(arrays, schema=pa.schema(self.shape.fields))
+            first, at = last, at + rows
+
+    def _arrays(self, first: int, last: int, start: int, stop: int) -> Iterator[pa.Array[Any]]:
+        """The columns of some lookups, which have these rows, in the order of the shape's fields."""
+        counts = self._counts[first:last]
+        # What a lookup has once is made once, and repeated by Arrow, which holds nobody up.
+        owners = pa.array(chain.from_iterable(map(repeat, range(last - first), counts)), pa.int32())
+        several = len(owners) > len(counts)
+
+        def repeated(once: pa.Array[Any]) -> pa.Array[Any]:
+            return once.take(owners) if several else once
+
+        yield repeated(pa.array(self._request_ids[first:last], pa.string()))
+        yield pa.array(chain.from_iterable(map(range, counts)), pa.int32())
+        yield repeated(_plain(self._as_of_us[first:last], pa.int64()))
+        yield repeated(_plain(self._served_us[first:last], pa.int64()))
+        yield repeated(_plain(self._asked[first:last], pa.uint8()).cast(pa.bool_()))
+        width = len(self.shape.inputs)
+        for place, (_, dtype) in enumerate(self.shape.inputs):
+            yield pa.array(self._inputs[start * width + place : stop * width : width], dtype)
+        width = len(self.shape.outputs)
+        for place, dtype in enumerate(self.shape.outputs):
+            cells = slice(start * width + place, stop * width, width)
+            yield pa.array(self._values[cells], dtype)
+            yield _plain(self._statuses[cells], pa.int8())
+        width = len(self.shape.plan.states)
+        for place in range(width):
+            held = slice(first * width + place, last * width, width)
+            yield repeated(pa.array(self._generations[held], pa.string()))
+            yield repeated(_plain(self._applied[held], pa.int64()))
+            yield repeated(_plain(self._applying[held], pa.int64()))
 
 
-Part = tuple[Record, int, int]
-"""Some questions of one record, from and up to these places."""
-
-
-def slices_of(records: Iterable[Record], most: int = SLICE_ROWS) -> Iterator[list[Part]]:
-    """Records as parts of at most so many rows together."""
-    found: list[Part] = []
-    room = most
-    for record in records:
-        at, count = 0, len(record.questions)
-        while at < count:
-            taken = min(room, count - at)
-            found.append((record, at, at + taken))
-            at, room = at + taken, room - taken
-            if not room:
-                yield found
-                found, room = [], most
-    if found:
-        yield found
-
-
-def batch_of(parts: Sequence[Part], breathe: Callable[[], None] | None = None) -> pa.RecordBatch:
-    """Parts of records of one shape as Arrow; `breathe` is called between columns."""
-    shape = parts[0][0].shape
-    arrays = []
-    for array in _arrays(shape, parts):
-        arrays.append(array)
-        if breathe is not None:
-            breathe()
-    return pa.record_batch(arrays, schema=pa.schema(shape.fields))
-
-
-def _arrays(shape: Shape, parts: Sequence[Part]) -> Iterator[pa.Array[Any]]:
-    """The columns in the order of the shape's fields."""
-    counts = [stop - start for _, start, stop in parts]
-    # What a lookup has once is made once, and repeated by Arrow, which holds nobody up.
-    owners = pa.array(chain.from_iterable(map(repeat, range(len(parts)), counts)), pa.int32())
-    several = len(owners) > len(parts)
-
-    def repeated(values: Iterable[Value], dtype: pa.DataType) -> pa.Array[Any]:
-        once: pa.Array[Any] = pa.array(list(values), dtype)
-        return once.take(owners) if several else once
-
-    answers = [record.answer for record, _, _ in parts]
-    yield repeated((answer.request_id for answer in answers), pa.string())
-    yield pa.array(chain.from_iterable(range(start, stop) for _, start, stop in parts), pa.int32())
-    yield repeated((answer.as_of_us for answer in answers), pa.int64())
-    yield repeated((record.served_us for record, _, _ in parts), pa.int64())
-    yield repeated((record.asked for record, _, _ in parts), pa.bool_())
-    questions = [question for record, start, stop in parts for question in record.questions[start:stop]]
-    for name, dtype in shape.inputs:
-        yield pa.array([question[name] for question in questions], dtype)
-    values = zip(*chain.from_iterable(record.answer.values[start:stop] for record, start, stop in parts), strict=True)
-    statuses = zip(
-        *chain.from_iterable(record.answer.statuses[start:stop] for record, start, stop in parts), strict=True
-    )
-    for cells, codes, dtype in zip(values, statuses, shape.outputs, strict=True):
-        yield pa.array(cells, dtype)
-        yield pa.Array.from_buffers(pa.int8(), len(codes), [None, pa.py_buffer(bytes(codes))])
-    for held in zip(*(answer.positions for answer in answers), strict=True):
-        yield repeated((each.generation for each in held), pa.string())
-        yield repeated((each.applied for each in held), pa.int64())
-        yield repeated((each.applying for each in held), pa.int64())
+def _plain(values: array[int] | bytearray, dtype: pa.DataType) -> pa.Array[Any]:
+    """Numbers without a null, as they lie in memory."""
+    return pa.Array.from_buffers(dtype, len(values), [None, pa.py_buffer(values)])
 
 
 def _is_sized(dtype: DType) -> bool:
