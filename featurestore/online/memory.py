@@ -63,6 +63,11 @@ class MemoryServer:
         pattern = re.compile(b"".join(b".*" if star else re.escape(kept or plain) for kept, star, plain in parts), re.S)
         yield from [name for name in (*self._texts, *self._hashes) if pattern.fullmatch(name)]
 
+    def exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The replies to commands that only read, as a server takes them."""
+        read = {b"MGET": lambda *names: self.mget(names), b"HMGET": lambda name, *fields: self.hmget(name, fields)}
+        return [self.time() if name == b"TIME" else read[name](*rest) for name, *rest in commands]
+
     def pipeline(self, *, transaction: bool) -> Pipeline:
         """Several commands in one trip."""
         assert not transaction, "no part of the online road needs one"

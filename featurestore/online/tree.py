@@ -79,7 +79,6 @@ class Tree:
 
     def __init__(self, state: State, nodes: dict[bytes, Node | None] | None = None) -> None:
         self._state = state
-        self._folds = [(FOLDS[use.fold], use) for use in state.folds]
         self.nodes = nodes if nodes is not None else {}
         self.changed: set[bytes] = set()
         self.removed: set[bytes] = set()
@@ -104,11 +103,12 @@ class Tree:
 
     def summary(self, rows: Sequence[Row]) -> list[Any]:
         """The summary of some rows."""
-        return [max(map(visible_us, rows)), *(self.lift(place, rows) for place in range(len(self._folds)))]
+        return [max(map(visible_us, rows)), *(self.lift(place, rows) for place in range(len(self._state.folds)))]
 
     def lift(self, place: int, rows: Sequence[Row]) -> FoldState:
         """The state of one fold over some rows."""
-        fold, use = self._folds[place]
+        use = self._state.folds[place]
+        fold = FOLDS[use.fold]
         if use.filter is not None:
             rows = [row for row in rows if row[BITS_OF_FILTERS] >> use.filter & 1]
         values = [None] * len(rows) if use.input is None else [row[VALUES + use.input] for row in rows]
@@ -119,13 +119,14 @@ class Tree:
 
     def merge(self, place: int, states: Sequence[FoldState]) -> FoldState:
         """The state of one fold over sets of rows, from the state of each."""
-        fold, use = self._folds[place]
+        use = self._state.folds[place]
+        fold = FOLDS[use.fold]
         return fold.merge(states, use.n) if use.by is None else merge_by(fold, states, use.n)
 
     def empty(self, place: int) -> FoldState:
         """The state of one fold over no rows."""
-        fold, use = self._folds[place]
-        return fold.empty if use.by is None else []
+        use = self._state.folds[place]
+        return FOLDS[use.fold].empty if use.by is None else []
 
     @property
     def checked_us(self) -> int | None:

@@ -1,0 +1,73 @@
+"""Round trips: commands that go to the server together, and their replies in order."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import redis
+from hiredis import pack_command
+
+from featurestore.online.memory import MemoryServer
+
+Command = tuple[bytes | int, ...]
+Exchange = Callable[[Sequence[Command]], list[Any]]
+
+
+def exchange_of(client: redis.Redis) -> Exchange:
+    """How lookups talk to a client's server.
+
+    Raises: redis.RedisError  when the server does not answer in time, or refuses a command.
+    """
+    return client.exchange if isinstance(client, MemoryServer) else Trips(client)
+
+
+class Trips:
+    """Trips over connections of a client's pool. Threads may share it.
+
+    A connection is the client's own, with its timeouts; a pipeline around it would cost as much as the trip itself.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._pool = client.connection_pool
+        self._idle: list[Any] = []
+        self._pid = os.getpid()
+        weakref.finalize(self, _give_back, self._pool, self._idle).atexit = False
+
+    def __call__(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies. A connection that turns out to be broken is tried once more with a new one; a timeout is not."""
+        packed = b"".join([pack_command(command) for command in commands])  # type: ignore[arg-type]  # it takes more
+        connection = self._taken()
+        try:
+            try:
+                replies = _exchanged(connection, packed, len(commands))
+            except redis.ConnectionError:
+                connection.disconnect()
+                replies = _exchanged(connection, packed, len(commands))
+        except BaseException:
+            connection.disconnect()  # what it still has to say belongs to nobody
+            self._pool.release(connection)
+            raise
+        self._idle.append(connection)
+        return replies
+
+    def _taken(self) -> Any:
+        if self._pid != os.getpid():  # the other side of a fork goes on with the sockets
+            self._idle.clear()
+            self._pid = os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._pool.get_connection()
+
+
+def _give_back(pool: redis.ConnectionPool, idle: list[Any]) -> None:
+    while idle:
+        pool.release(idle.pop())
+
+
+def _exchanged(connection: Any, packed: bytes, count: int) -> list[Any]:
+    connection.send_packed_command([packed], check_health=False)
+    return [connection.read_response() for _ in range(count)]
