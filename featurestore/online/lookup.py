@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import redis
@@ -19,7 +18,7 @@ from featurestore.errors import (
 )
 from featurestore.online import codec
 from featurestore.online.evaluate import INSTANT, Features
-from featurestore.online.keys import generation_prefix, key_name, pointer_name
+from featurestore.online.keys import generation_prefix, key_name, nodes_name, pointer_name
 from featurestore.online.pointers import (
     Pointer,
     Position,
@@ -29,7 +28,8 @@ from featurestore.online.pointers import (
     reaching,
     read_pointers,
 )
-from featurestore.online.tree import ROOT, Tree
+from featurestore.online.radix import ROOT
+from featurestore.online.tree import Tree
 from featurestore.online.trips import Command, exchange_of
 from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Finished, ViewReader
@@ -59,18 +59,19 @@ class _Question:
         self.rows: list[tuple[int, ViewReader]] = []
         self.root: bytes | None = None
 
-    def take(self, reply: Sequence[bytes | None]) -> bool:
+    def take(self, root: bytes | None, nodes: Sequence[bytes | None]) -> bool:
         """Add the nodes that came; False when a writer changed the key between two trips.
 
-        Every write changes the root, which each trip asks for first, and again: nodes of two states never meet in an
-        answer.
+        Every write changes the root, which each trip asks for again: nodes of two states never meet in an answer.
         """
-        nodes, root = self.tree.nodes, reply[0]
-        if ROOT in nodes and root != self.root:
+        known = self.tree.nodes
+        if ROOT not in known:
+            self.root = root
+            known[ROOT] = codec.decode(root) if root else None
+        elif root != self.root:
             return False
-        self.root = root
-        for name, data in zip(self.ask, reply, strict=True):
-            nodes[name] = codec.decode(data) if data else None
+        for name, data in zip(self.ask, nodes, strict=True):
+            known[name] = codec.decode(data) if data else None
         return True
 
 
@@ -79,7 +80,7 @@ class _Road:
 
     def __init__(self, plan: Plan, project: str) -> None:
         self.plan = plan
-        self.pointers: Command = (b"MGET", *(pointer_name(project, state.id) for state in plan.states))
+        self.pointers = [pointer_name(project, state.id) for state in plan.states]
         self.readers = [(view, view.state, ViewReader(view)) for view in plan.views if view.state is not None]
         self.features = [(view, Features(view)) for view in plan.views]
         self.outputs = [(output.view, output.feature) for output in plan.outputs]
@@ -182,12 +183,8 @@ class LookupRoad:
         open_questions = self._questions(road, questions, finished, at_us, pointers, given=given)
         first = True
         while open_questions or first:
-            replies, moved = self._fetch(road, open_questions, pointers, at_us, seen, given=given)
-            if moved:
+            if not self._fetch(road, open_questions, pointers, at_us, seen, given=given):
                 return None
-            for question, reply in zip(open_questions, replies, strict=True):
-                if not question.take(reply):
-                    return None
             if first:
                 _check_reach(road.plan, open_questions, len(questions), at_us)
             first = False
@@ -260,18 +257,22 @@ class LookupRoad:
         seen: dict[str, Position],
         *,
         given: bool,
-    ) -> tuple[list[list[bytes | None]], bool]:
-        """One round trip: all fields, and after them the pointers, so that a generation that was dropped meanwhile is
-        noticed."""
-        commands: list[Command] = [(b"HMGET", question.name, *question.ask) for question in questions]
+    ) -> bool:
+        """One round trip: the pointers and all that is open, as they are at one moment. False when a pointer or a key
+        moved, and everything has to be read again."""
         states = road.plan.states
+        below = [question for question in questions if question.ask]
+        commands: list[Command] = []
         if states:
-            commands = [road.pointers, *commands, road.pointers]
+            commands.append((b"MGET", *road.pointers, *[question.name for question in questions]))
+        if below:
+            nodes: list[Command] = [(b"HMGET", nodes_name(question.name), *question.ask) for question in below]
+            commands = [(b"MULTI",), *commands, *nodes, (b"EXEC",)]
         clock = given or self._clock_is_old()
         if clock:
             commands.append((b"TIME",))
         with reaching(self._client):
-            replies = self._exchange(commands)
+            replies = self._exchange(commands) if commands else []
         if clock:
             clock_us = self._learn_clock(*replies.pop())
             if given and at_us > clock_us:
@@ -281,26 +282,22 @@ class LookupRoad:
                     fix="leave `as_of` out to ask for now",
                 )
         if not states:
-            return replies, False
-        before, *fields, after = replies
+            return True
+        first, *rest = replies[-1] if below else replies
         # the instant may lie before a stamp of one source while rows of another are pending: it is exact all the same
         latest = not given and all(pointer.pending_us is None for pointer in pointers.values())
         moved = False
-        for state, first, last in zip(states, before, after, strict=True):
-            earlier, now = self._take(state, first, last)
-            moved |= _has_moved(pointers[state.id], earlier, now, at_us, latest=latest)
-            seen[state.id] = position(now, earlier).or_later(seen.get(state.id))
-        return fields, moved
-
-    def _take(self, state: State, first: bytes | None, last: bytes | None) -> tuple[Pointer, Pointer]:
-        """A state's pointer as it was before and after its keys were read."""
-        now = self._pointers[state.id] = decode_pointer(last, state)
-        if first == last:
-            return now, now
-        try:
-            return decode_pointer(first, state), now
-        except StoreEmpty:  # it was published meanwhile, and has no generation in common with what was before
-            return replace(now, generation=""), now
+        for state, data in zip(states, first[: len(states)], strict=True):
+            now = self._pointers[state.id] = decode_pointer(data, state)
+            moved |= _has_moved(pointers[state.id], now, at_us, latest=latest)
+            seen[state.id] = position(now).or_later(seen.get(state.id))
+        if moved:
+            return False
+        nodes_of = iter(rest)
+        for question, root in zip(questions, first[len(states) :], strict=True):
+            if not question.take(root, next(nodes_of) if question.ask else ()):
+                return False
+        return True
 
     def _known_pointers(self, road: _Road) -> dict[str, Pointer]:
         plan = road.plan
@@ -344,11 +341,9 @@ class LookupRoad:
         return time.monotonic_ns() // 1000 - self._clock_asked_us > CLOCK_US
 
 
-def _has_moved(used: Pointer, earlier: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool:
-    """Whether a state's keys may have been read from two moments, judged by its pointer before and after them."""
-    # that a writer began meanwhile is no harm: what it brings is either later than the instant, or seen as it comes
-    if earlier is not now and replace(earlier, applying=now.applying) != now:
-        return True
+def _has_moved(used: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool:
+    """Whether what was read of a state may not be what the instant sees, judged by the pointer that was read with
+    it."""
     if now.generation != used.generation:
         return True
     if used.pending_us is not None and now.pending_us != used.pending_us:

@@ -12,7 +12,7 @@ from hiredis import pack_command
 
 from featurestore.online.memory import MemoryServer
 
-Command = tuple[bytes | int, ...]
+Command = tuple[bytes | str, ...]
 Exchange = Callable[[Sequence[Command]], list[Any]]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from featurestore.expr.nodes import Aggregate
 from featurestore.online.evaluate import answer_key
-from featurestore.online.tree import ROOT, Row, Tree, path_names
+from featurestore.online.radix import path_names
+from featurestore.online.tree import Piece, Tree
 from featurestore.plan.nodes import View
 from featurestore.semantics.aggregates import Aggregate as AggregateRow
 from featurestore.semantics.aggregates import Asked, aggregate_row
@@ -44,7 +45,7 @@ class ViewReader:
             self._ends.setdefault((span.offset_us, span.step_us if span.offset_us else 1), []).append((place, span))
 
     def first_guess(self, as_of_us: int, levels: Sequence[int], *, past: bool) -> list[bytes]:
-        """The fields that the view's windows of an instant need, where trees have nodes at these levels.
+        """The nodes below the root that the view's windows of an instant need, where trees have nodes at these levels.
 
         A window that ends now needs none at its end, where all rows are visible; one that ended in the `past` does.
         """
@@ -55,7 +56,7 @@ class ViewReader:
             for end in (span.end_us(at_us) if past or span.offset_us else None, span.start_us(at_us))
             if end is not None
         ]
-        return [ROOT, *dict.fromkeys(name for end in ends for name in path_names(end, levels))]
+        return list(dict.fromkeys(name for end in ends for name in path_names(end, levels)))
 
     def too_long(self, kept_us: int | None) -> Span | None:
         """A window that is longer than what a state was trimmed for."""
@@ -106,20 +107,19 @@ class ViewReader:
         starts.sort(reverse=True)
         needed = self._folds_needed(tuple([place for _, place in starts]))
         for (low, place), folds in zip(starts, needed, strict=True):
-            rows: list[Row] = []
+            pieces: list[Piece] = []
             summaries: list[list[Any]] = []
-            tree.collect(low, high, at_us, rows, summaries, missing)
+            tree.collect(low, high, at_us, pieces, summaries, missing)
             high = low
             if missing:
                 continue
-            if rows or summaries:
+            if pieces or summaries:
                 for fold in folds:
-                    pieces = [summary[fold + 1] for summary in summaries]
-                    if rows:
-                        pieces.append(tree.lift(fold, rows))
+                    parts = [summary[fold + 1] for summary in summaries]
+                    parts += [tree.lift(fold, piece) for piece in pieces]
                     if fold in total:
-                        pieces.append(total[fold])
-                    total[fold] = pieces[0] if len(pieces) == 1 else tree.merge(fold, pieces)
+                        parts.append(total[fold])
+                    total[fold] = parts[0] if len(parts) == 1 else tree.merge(fold, parts)
             states[place] = {fold: total[fold] if fold in total else tree.empty(fold) for fold in self._folds[place]}
 
     def _folds_needed(self, places: tuple[int, ...]) -> list[tuple[int, ...]]:
