@@ -15,17 +15,16 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from featurestore.errors import FeatureStoreError, InputError, RowFunctionFailed
+from featurestore.errors import FeatureStoreError, InputError
 from featurestore.online.request_id import checked_request_id, new_request_id
 from featurestore.serve.bodies import read_body
 from featurestore.serve.describe import describe
 from featurestore.serve.lookups import PATH, Lookups
 from featurestore.serve.metrics import MEDIA_TYPE, Metrics
 from featurestore.serve.places import Places
-from featurestore.serve.problems import RequestRefused, internal_problem, is_ours, problem_of
+from featurestore.serve.problems import RequestRefused, internal_problem, problem_of, told
 from featurestore.serve.service import Service
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -76,6 +75,7 @@ def create_app(
     app.state.service = service
     _add_routes(app, service, metrics, max_body_bytes)
     _add_errors(app, metrics)
+    app.add_middleware(Lookups, service=service, metrics=metrics, max_body_bytes=max_body_bytes)
     app.add_middleware(_Observed, metrics=metrics)
     plain = app.openapi()
     sets = [(service.definitions.feature_sets[name], plan) for name, plan in service.plans.items()]
@@ -87,7 +87,10 @@ def create_app(
 
 def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes: int) -> None:
     ingests = Places("calls with events", _INGEST_THREADS)
-    app.router.routes.append(Route(PATH, Lookups(service, metrics, max_body_bytes), methods=["POST"]))
+
+    @app.post(PATH, include_in_schema=False)
+    async def unknown(feature_set: str) -> None:
+        service.plan(feature_set)  # those that are known are answered before any route is looked for
 
     @app.post("/v1/events/{source}", include_in_schema=False)
     async def events(source: str, request: Request) -> Response:
@@ -112,12 +115,7 @@ def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes
 def _add_errors(app: FastAPI, metrics: Metrics) -> None:
     async def ours(_: Request, error: Exception) -> Response:
         assert isinstance(error, FeatureStoreError)
-        if is_ours(error):
-            raise error
-        if isinstance(error, RowFunctionFailed):
-            _logger.error("%s", error, exc_info=error)
-        metrics.error(error.name)
-        return problem_of(error)
+        return told(error, metrics.error)
 
     async def routing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -1,4 +1,4 @@
-"""The lookup route, as plain ASGI: what it costs beside the lookup itself is what a client waits for.
+"""The lookup route, as plain ASGI before all others: what it costs beside the lookup itself is what a client waits for.
 
 Small lookups as of now are answered on the event loop: those of a feature set that came at the same time share one trip
 to the store, whose deadline is short. All others have threads of their own.
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featurestore.errors import FeatureStoreError, StoreUnavailable
 from featurestore.expr.nodes import PythonCall, walk
@@ -21,9 +21,11 @@ from featurestore.plan.nodes import Plan
 from featurestore.serve.bodies import read_body
 from featurestore.serve.metrics import Metrics
 from featurestore.serve.places import Places
+from featurestore.serve.problems import told
 from featurestore.serve.service import Service
 
 PATH = "/v1/lookup/{feature_set}"
+_PREFIX = "/v1/lookup/"
 _THREADS = 32
 _SMALL_BYTES = 4_096
 _SMALL_QUESTIONS = 10
@@ -33,37 +35,44 @@ _Request = tuple[Sequence[Mapping[str, Any]], str]
 
 
 class Lookups:
-    """The route."""
+    """The route, and a way past it for all other requests."""
 
     path = PATH
 
-    def __init__(self, service: Service, metrics: Metrics, max_body_bytes: int) -> None:
-        self._service, self._metrics, self._most = service, metrics, max_body_bytes
+    def __init__(self, app: ASGIApp, service: Service, metrics: Metrics, max_body_bytes: int) -> None:
+        self._app, self._service, self._metrics, self._most = app, service, metrics, max_body_bytes
         self._places = Places("lookups", _THREADS)
         self._quick = {name: not _calls_python(plan) for name, plan in service.plans.items()}
         self._trouble_until = 0.0
         self._waiting: dict[str, list[tuple[_Request, asyncio.Future[Vectors]]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer a request for a feature set that there is; all others are for the routes."""
+        path = scope.get("path", "")
+        plan = self._service.plans.get(path[len(_PREFIX) :]) if path.startswith(_PREFIX) else None
+        if plan is None or scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
         scope["route"] = self
+        try:
+            data = await read_body(scope, receive, self._most)
+            reply = await self._reply(plan, data, scope["state"]["request_id"])
+        except FeatureStoreError as error:
+            await told(error, self._metrics.error)(scope, receive, send)
+            return
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(reply))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": reply})
+
+    async def _reply(self, plan: Plan, data: bytes, request_id: str) -> bytes:
         service = self._service
-        plan = service.plan(scope["path_params"]["feature_set"])
-        request_id = scope["state"]["request_id"]
-        data = await read_body(scope, receive, self._most)
-        reply: bytes | None = None
         if len(data) <= _SMALL_BYTES and self._quick[plan.name] and time.monotonic() >= self._trouble_until:
             questions, as_of_us = service.read_lookup(plan, data)
             if as_of_us is None and len(questions) <= _SMALL_QUESTIONS:
                 if behind := service.online.behind(plan):
                     await self._places.run(partial(service.online.catch_up, behind))
-                vectors = await self._together(plan, (questions, request_id))
-                reply = service.reply(plan, vectors, self._metrics)
-        if reply is None:
-            reply = await self._places.run(partial(service.lookup, plan, data, self._metrics, request_id))
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(reply))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": reply})
+                return service.reply(plan, await self._together(plan, (questions, request_id)), self._metrics)
+        return await self._places.run(partial(service.lookup, plan, data, self._metrics, request_id))
 
     def _together(self, plan: Plan, request: _Request) -> asyncio.Future[Vectors]:
         """Have a request answered with all others of its feature set that are ready when the loop turns."""

@@ -146,6 +146,7 @@ def _config(app: FastAPI | str, **options: object) -> uvicorn.Config:
         access_log=False,
         http="httptools",
         loop="uvloop",
+        proxy_headers=False,  # nobody asks who the client is
         timeout_graceful_shutdown=GRACE_S,
         **options,  # type: ignore[arg-type]  # one of uvicorn's many options each
     )
