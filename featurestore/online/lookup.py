@@ -32,7 +32,7 @@ from featurestore.online.radix import ROOT
 from featurestore.online.tree import Tree
 from featurestore.online.trips import Command, exchange_of
 from featurestore.online.vectors import Vectors
-from featurestore.online.windows import Finished, ViewReader
+from featurestore.online.windows import Finished, Moment, ViewReader
 from featurestore.plan.nodes import Plan, State
 from featurestore.semantics.dtypes import Value, python_value
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US, duration_text, instant_text
@@ -44,7 +44,7 @@ FIRST_FEW = 10
 """Questions that an error names one by one."""
 WAIT_S = 0.005
 """How long a read of a given instant waits for rows with earlier stamps that are being applied."""
-KNOWN_PLANS = 64
+KNOWN_PLANS = 64  # a notebook plans again and again
 CLOCK_US = 100_000
 """How old what is known of the server's clock may be."""
 
@@ -85,6 +85,10 @@ class _Road:
         self.readers = [(view, view.state, ViewReader(view)) for view in plan.views if view.state is not None]
         self.features = [(view, Features(view)) for view in plan.views]
         self.outputs = [(output.view, output.feature) for output in plan.outputs]
+        # what each output is, where all of them are aggregates as they are
+        places = {place: answer for _, features in self.features for place, answer in features.answered.items()}
+        whole = all(output in places for output in self.outputs)
+        self.answered = [(output[0], places[output]) for output in self.outputs] if whole else None
         self.names = tuple(output.name for output in plan.outputs)
         self.dtypes = tuple(output.dtype for output in plan.outputs)
         self.static = frozenset(plan.static_sources)
@@ -164,7 +168,7 @@ class LookupRoad:
         )
 
     def _learn(self, plan: Plan) -> _Road:
-        if len(self._roads) >= KNOWN_PLANS:  # a notebook plans again and again
+        if len(self._roads) >= KNOWN_PLANS:
             self._roads = {}
         road = self._roads[id(plan)] = _Road(plan, self._project)
         return road
@@ -185,7 +189,8 @@ class LookupRoad:
         """
         # aggregates by question and view: two roles of one state have the same aggregates, for other keys
         finished: list[dict[str, Finished]] = [{} for _ in questions]
-        open_questions = self._questions(road, questions, finished, at_us, pointers, given=given)
+        moments = {view.name: reader.moment(at_us) for view, _, reader in road.readers}
+        open_questions = self._questions(road, questions, finished, moments, pointers, given=given)
         first = True
         while open_questions or first:
             if not self._fetch(road, open_questions, pointers, at_us, seen, given=given):
@@ -193,9 +198,14 @@ class LookupRoad:
             if first:
                 _check_reach(road.plan, open_questions, len(questions), at_us)
             first = False
-            open_questions = [question for question in open_questions if self._read(question, at_us, finished)]
+            open_questions = [question for question in open_questions if _read(question, moments, finished)]
         values, statuses = [], []
         for place, (asked, answers) in enumerate(zip(questions, finished, strict=True)):
+            if road.answered is not None:
+                cells = [answers[view][answer] for view, answer in road.answered]
+                values.append(tuple([value for value, _ in cells]))
+                statuses.append(tuple([status for _, status in cells]))
+                continue
             known: dict[Any, Any] = dict(asked)
             for view, features in road.features:
                 if (found := answers.get(view.name)) is not None:
@@ -211,24 +221,12 @@ class LookupRoad:
             statuses.append(tuple([status for _, status in cells]))
         return tuple(values), tuple(statuses)
 
-    def _read(self, question: _Question, at_us: int, finished: list[dict[str, Finished]]) -> bool:
-        """Finish a question's aggregates; True when nodes are missing, which it then asks for."""
-        missing: set[bytes] = set()
-        read: dict[str, Finished] = {}
-        for place, reader in question.rows:
-            name = reader.view.name
-            if name not in read:  # a user's views are one answer to five hundred questions about items
-                read[name] = reader.read(question.tree, at_us, missing)
-            finished[place][name] = read[name]
-        question.ask = [ROOT, *question.tree.to_fetch(missing)]
-        return bool(missing)
-
     def _questions(
         self,
         road: _Road,
         inputs: Sequence[dict[str, Value]],
         finished: list[dict[str, Finished]],
-        at_us: int,
+        moments: dict[str, Moment],
         pointers: dict[str, Pointer],
         *,
         given: bool,
@@ -237,7 +235,9 @@ class LookupRoad:
         guesses: dict[str, dict[bytes, None]] = {}
         for view, state, reader in road.readers:
             past, levels = given or view.refresh_us > 1, pointers[state.id].levels
-            guesses.setdefault(state.id, {}).update(dict.fromkeys(reader.first_guess(at_us, levels, past=past)))
+            guesses.setdefault(state.id, {}).update(
+                dict.fromkeys(reader.first_guess(moments[view.name], levels, past=past))
+            )
         for view, state, reader in road.readers:
             ask = list(guesses[state.id])
             prefix = generation_prefix(self._project, state.id, pointers[state.id].generation)
@@ -245,7 +245,7 @@ class LookupRoad:
                 key = tuple([values[name] for name in view.inputs])
                 if None in key:
                     # a key with a null part reads as a key never seen (R11)
-                    finished[place][view.name] = reader.read(Tree(state), at_us, set())
+                    finished[place][view.name] = moments[view.name].nothing
                     continue
                 question = found.get((state.id, key))
                 if question is None:
@@ -344,6 +344,20 @@ class LookupRoad:
 
     def _clock_is_old(self) -> bool:
         return time.monotonic_ns() // 1000 - self._clock_asked_us > CLOCK_US
+
+
+def _read(question: _Question, moments: Mapping[str, Moment], finished: list[dict[str, Finished]]) -> bool:
+    """Finish a question's aggregates; True when nodes are missing, which it then asks for."""
+    missing: set[bytes] = set()
+    read: dict[str, Finished] = {}
+    for place, reader in question.rows:
+        name = reader.view.name
+        if name not in read:  # a user's views are one answer to five hundred questions about items
+            read[name] = reader.read(question.tree, moments[name], missing)
+        finished[place][name] = read[name]
+    if missing:
+        question.ask = question.tree.to_fetch(missing)
+    return bool(missing)
 
 
 def _has_moved(used: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool:

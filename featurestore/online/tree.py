@@ -15,7 +15,7 @@ Source: radix trees; pre-aggregation as in Li et al. 2005 (panes), here with exa
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,6 +96,8 @@ class Tree:
             bits = columns[BITS_OF_FILTERS]
             places = [] if bits is None else [each for each in range(low, high) if bits[each] >> use.filter & 1]
             columns, low, high = chosen(columns, places), 0, len(places)
+        if fold.near and low < high and use.by is None:  # the others cannot come first, or last
+            low, high = _near(fold.near, columns[EVENT], low, high, use.n or 1)
         nulls = [None] * (high - low)
 
         def part(place: int) -> list[Any]:
@@ -369,6 +371,13 @@ class Tree:
     def _merged(self, summaries: Sequence[list[Any]]) -> list[Any]:
         latest, *folds = zip(*summaries, strict=True)
         return [max(latest), *(self.merge(place, states) for place, states in enumerate(folds))]
+
+
+def _near(end: str, events: list[int], low: int, high: int, n: int) -> tuple[int, int]:
+    """Where the n rows that happened first or last are, and all that happened together with one of them."""
+    if end == "first":
+        return low, bisect_right(events, events[min(low + n, high) - 1], low, high)
+    return bisect_left(events, events[max(high - n, low)], low, high), high
 
 
 def grown(state: State, rows: list[Row], seen_us: int, horizon_us: int | None) -> Tree:
