@@ -4,8 +4,12 @@ slot."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
 
 from featurestore.online.codec import encode
+from featurestore.online.columns import joined
 from featurestore.semantics.dtypes import Value
 
 
@@ -21,4 +25,14 @@ def generation_prefix(project: str, state_id: str, generation: str) -> str:
 
 def key_name(prefix: str, key: Sequence[Value]) -> bytes:
     """The hash of one entity key. JSON keeps `1`, `"1"` and `true` apart, and ("a","bc") from ("ab","c") (R11)."""
-    return f"{prefix}{{{encode(key)}}}".encode()
+    return tagged(prefix, encode(key))
+
+
+def tagged(prefix: str, text: str) -> bytes:
+    """The hash of the key that this text stands for."""
+    return f"{prefix}{{{text}}}".encode()
+
+
+def key_names(prefix: str, texts: pa.Array[Any]) -> pa.Array[Any]:
+    """The hashes of many."""
+    return joined(f"{prefix}{{", texts, "}")

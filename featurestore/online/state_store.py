@@ -4,21 +4,23 @@ dropping them."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
-from typing import Any, Self
+from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 import redis
 
 from featurestore.log.event_log import Entry, EventLog
 from featurestore.online import codec
+from featurestore.online.bulk import Large, Small, nodes_of
 from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, times_and_identity
-from featurestore.online.keys import generation_prefix, key_name, pointer_name
+from featurestore.online.keys import generation_prefix, key_name, key_names, pointer_name, tagged
 from featurestore.online.pointers import Pointer, reaching, read_pointers
-from featurestore.online.tree import EVENT, ROOT, Row, Tree, grown, path_names, visible_us
+from featurestore.online.tree import EVENT, ROOT, Row, Tree, path_names, visible_us
+from featurestore.online.trips import Trips
 from featurestore.plan.nodes import State
 from featurestore.plan.outcomes import Counts, reason_of
 from featurestore.semantics.dtypes import Value
@@ -26,7 +28,6 @@ from featurestore.semantics.instants import INT64_MIN
 from featurestore.semantics.windows import RETAINED_US
 
 KEYS_PER_TRIP = 500
-BYTES_PER_TRIP = 2_000_000
 ENTRIES_PER_STEP = 5_000
 TRIMS_PER_WINDOW = 8
 """How often a key is trimmed while a window passes."""
@@ -175,17 +176,17 @@ class StateStore:
         prefix = generation_prefix(self._project, state.id, generation)
         keys = total = 0
         levels: set[int] = set()
-        width = len(state.key)
-        groups = groupby(_rows_of(batches), key=lambda values: values[:width])
-        with reaching(self._client), _Writes(self._client) as writes:
-            for key, members in ((key, list(members)) for key, members in groups):
-                *_, seen_us, horizon_us = members[0]
-                tree = grown(state, [list(member[width:-2]) for member in members], seen_us, horizon_us)
-                for node in tree.changed:
-                    writes.hset(key_name(prefix, key), node, codec.encode(tree.nodes[node]))
-                levels |= tree.levels
-                total += len(members)
-                keys += 1
+        with reaching(self._client), Trips(self._client) as trips:
+            for found in nodes_of(state, batches):
+                match found:
+                    case Small():
+                        trips.field_of_many(key_names(prefix, found.keys), ROOT, found.roots)
+                        keys += len(found.keys)
+                    case Large():
+                        trips.many_fields(tagged(prefix, found.key), found.nodes)
+                        levels |= found.levels
+                        keys += 1
+                total += found.rows
         return replace(pointer, generation=generation, keys=keys, rows=total, levels=tuple(sorted(levels)))
 
     def publish(self, pointers: dict[str, Pointer]) -> None:
@@ -204,6 +205,10 @@ class StateStore:
             generation_prefix(self._project, state.id, generation or "-"),
         )
 
+    def drop(self, state: State, generation: str) -> None:
+        """Remove one generation of a state, as `drop_others` does."""
+        self._drop(f"{_pattern(generation_prefix(self._project, state.id, generation))}*", None)
+
     def drop_project(self) -> None:
         """Remove all that this project has in the server."""
         self._drop(f"{_pattern(self._project)}:*", None)
@@ -219,42 +224,6 @@ class StateStore:
                     names.clear()
             if names:
                 self._client.unlink(*names)
-
-
-class _Writes:
-    """Fields written in trips of a few megabytes, however large one key is: nobody reads them before they are
-    published."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
-        self._waiting: dict[bytes, dict[Any, Any]] = {}
-        self._size = 0
-
-    def hset(self, name: bytes, field: bytes, value: str) -> None:
-        """Write a field, now or with the next trip."""
-        self._waiting.setdefault(name, {})[field] = value
-        self._size += len(value)
-        if self._size >= BYTES_PER_TRIP:
-            self._send()
-
-    def _send(self) -> None:
-        pipe = self._client.pipeline(transaction=False)
-        for name, fields in self._waiting.items():
-            pipe.hset(name, mapping=fields)
-        pipe.execute()
-        self._waiting, self._size = {}, 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self._waiting:
-            self._send()
-
-
-def _rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
-    for batch in batches:
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _key_of(state: State) -> Callable[[dict[str, Value]], Key]:
