@@ -1,7 +1,7 @@
 """The nodes of many keys at once, from rows in the order of their keys.
 
 Most keys have so few rows that one node holds them all. The text of such a node is put together from columns, in Arrow,
-and is byte for byte what `codec.encode` writes of the node.
+and is byte for byte what `Tree.stored` gives for it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.online import codec
 from featurestore.online.columns import joined, json_texts
-from featurestore.online.tree import LEAF_ROWS, ROOT, Row, grown
+from featurestore.online.leaves import Row
+from featurestore.online.tree import LEAF_ROWS, grown
 from featurestore.plan.nodes import State
 
-_KEY, _ROW = "key_text", "row_text"
-"""The columns of texts beside a batch's own."""
+_KEY = "key_text"
+"""The column beside a batch's own: each row's key as JSON."""
 _MOST_TEXT = 2**28
 """Bytes of text made at once: an Arrow column holds no more than 2^31."""
 
@@ -50,19 +50,21 @@ def nodes_of(state: State, batches: Iterable[pa.RecordBatch]) -> Iterator[Small 
     Shape: columns k0.., event_at_us, known_at_us, order_by, row_id, fingerprint, bits, v0.., seen_us, horizon_us, in
     the order of the keys.
     """
-    texts = (_with_texts(piece, len(state.key)) for batch in batches for piece in _pieces(batch))
-    for table, ends in _whole_keys(texts):
+    keyed = (_with_key(piece, len(state.key)) for batch in batches for piece in _pieces(batch))
+    for table, ends in _whole_keys(keyed):
         lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
         few = [length <= LEAF_ROWS for length in lengths]
         if all(few):
-            yield _small(table, lengths)
+            yield _small(state, table, lengths)
             continue
         for end, length in zip(ends, lengths, strict=True):
             if length > LEAF_ROWS:
                 yield _large(state, table.slice(end - length, length))
         if any(few):
             kept = chain.from_iterable([fits] * length for fits, length in zip(few, lengths, strict=True))
-            yield _small(table.filter(pa.array(kept, pa.bool_())), [each for each in lengths if each <= LEAF_ROWS])
+            yield _small(
+                state, table.filter(pa.array(kept, pa.bool_())), [each for each in lengths if each <= LEAF_ROWS]
+            )
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -73,13 +75,9 @@ def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
 
 
-def _with_texts(batch: pa.RecordBatch, width: int) -> pa.RecordBatch:
-    texts = [json_texts(column) for column in batch.columns[:-2]]
-    return batch.append_column(_KEY, _listed(texts[:width])).append_column(_ROW, _listed(texts[width:]))
-
-
-def _listed(texts: Sequence[pa.Array[Any]]) -> pa.Array[Any]:
-    return joined("[", joined(*texts, by=","), "]")
+def _with_key(batch: pa.RecordBatch, width: int) -> pa.RecordBatch:
+    texts = [json_texts(column) for column in batch.columns[:width]]
+    return batch.append_column(_KEY, joined("[", joined(*texts, by=","), "]"))
 
 
 def _whole_keys(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[pa.Table, list[int]]]:
@@ -107,26 +105,45 @@ def _one_key(batches: list[pa.RecordBatch]) -> tuple[pa.Table, list[int]]:
     return table, [table.num_rows]
 
 
-def _small(table: pa.Table, lengths: Sequence[int]) -> Small:
-    keys, texts, seen, horizon = (table[name].combine_chunks() for name in (_KEY, _ROW, "seen_us", "horizon_us"))
+def _small(state: State, table: pa.Table, lengths: Sequence[int]) -> Small:
+    table = table.combine_chunks()
+    whole = {name: table[name].combine_chunks() for name in table.column_names}
     ends = pa.array(accumulate(lengths, initial=0), pa.int32())
-    rows = pc.binary_join(pa.ListArray.from_arrays(ends, texts), ",")
-    first = ends.slice(0, len(lengths))
+    first, seen, horizon = ends.slice(0, len(lengths)), whole["seen_us"], whole["horizon_us"]
+    columns = [_column(whole[name], _something(whole, name), ends) for name in table.column_names[len(state.key) : -3]]
     trimmed: Any = joined(',"horizon":', horizon.take(first).cast(pa.string()))
-    roots = joined('{"rows":[', rows, '],"seen":', json_texts(seen.take(first)), pc.fill_null(trimmed, ""), "}")
-    return Small(keys.take(first), roots, table.num_rows)
+    nothing: Any = ""
+    texts = [json_texts(seen.take(first)), pc.fill_null(trimmed, nothing), joined(*columns, by=",")]
+    roots = joined('{"seen":', *texts[:2], ',"cols":[', texts[2], "]}")
+    return Small(whole[_KEY].take(first), roots, table.num_rows)
+
+
+def _something(whole: dict[str, Any], name: str) -> Any:
+    """Where a column holds what has to be stored."""
+    nothing: Any = 0
+    match name:
+        case "known_at_us":
+            return pc.not_equal(whole[name], whole["event_at_us"])
+        case "bits":
+            return pc.not_equal(whole[name], nothing)
+    return pc.is_valid(whole[name])
+
+
+def _column(column: Any, something: Any, ends: Any) -> Any:
+    """A column of each key's leaf: a list, or null where there is nothing in it (see `leaves.columns_of`)."""
+    keys = len(ends) - 1
+    if not pc.any(something).as_py():
+        return pa.repeat("null", keys)
+    lists = joined("[", pc.binary_join(pa.ListArray.from_arrays(ends, json_texts(column)), ","), "]")
+    if pc.all(something).as_py():
+        return lists
+    so_far = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(something.cast(pa.int64()))])
+    until: Any = so_far.take(ends)
+    return pc.if_else(pc.greater(until.slice(1), until.slice(0, keys)), lists, "null")
 
 
 def _large(state: State, table: pa.Table) -> Large:
-    columns = table.columns[len(state.key) : -4]
+    columns = table.columns[len(state.key) : -3]
     rows: list[Row] = list(map(list, zip(*(column.to_pylist() for column in columns), strict=True)))
     tree = grown(state, rows, table["seen_us"][0].as_py(), table["horizon_us"][0].as_py())
-    texts: dict[int, Any] = {id(row): text for row, text in zip(rows, table[_ROW].to_pylist(), strict=True)}
-
-    def text_of(name: bytes) -> str:
-        node = tree.nodes[name] or {}
-        if name != ROOT and "rows" in node:
-            return f'{{"rows":[{",".join(texts[id(row)] for row in node["rows"])}]}}'
-        return codec.encode(node)
-
-    return Large(table[_KEY][0].as_py(), {name: text_of(name) for name in tree.changed}, tree.levels, len(rows))
+    return Large(table[_KEY][0].as_py(), {name: tree.stored(name) for name in tree.changed}, tree.levels, len(rows))

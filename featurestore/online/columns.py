@@ -18,13 +18,6 @@ def joined(*parts: Any, by: str = "") -> pa.Array[Any]:
     return texts
 
 
-def lengths(texts: pa.Array[Any]) -> pa.Array[Any]:
-    """The bytes of each text, as a text."""
-    sized: Any = texts
-    found: pa.Array[Any] = pc.binary_length(sized).cast(pa.string())
-    return found
-
-
 def json_texts(column: pa.Array[Any]) -> pa.Array[Any]:
     """Each value of a column as `codec.encode` writes it."""
     kind = column.type

@@ -16,7 +16,8 @@ from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
 from featurestore.log.served import ServedLog
 from featurestore.online.events import Checked, check_events, encode
-from featurestore.online.lookup import LookupRoad, canonical_inputs
+from featurestore.online.inputs import canonical_inputs
+from featurestore.online.lookup import LookupRoad
 from featurestore.online.pointers import Pointer
 from featurestore.online.request_id import checked_request_id, new_request_id
 from featurestore.online.state_store import StateStore

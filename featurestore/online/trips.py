@@ -1,107 +1,73 @@
-"""Fields of hashes written in trips of a few megabytes, however many keys there are and however large one is.
-
-Commands are packed here, and not by a pipeline: for a key of one field it would take longer over each command than the
-server does. Two trips may be under way while the next one is made ready: the server works on one while the replies to
-the other are read.
-"""
+"""Round trips: commands that go to the server together, and their replies in order."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import deque
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Self
+import os
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import pyarrow as pa
 import redis
+from hiredis import pack_command
 
-from featurestore.online.columns import joined, lengths
+from featurestore.online.memory import MemoryServer
 
-BYTES_PER_TRIP = 2_000_000
-_UNDER_WAY = 2
+Command = tuple[bytes | str, ...]
+Exchange = Callable[[Sequence[Command]], list[Any]]
+
+
+def exchange_of(client: redis.Redis) -> Exchange:
+    """How lookups talk to a client's server.
+
+    Raises: redis.RedisError  when the server does not answer in time, or refuses a command.
+    """
+    return client.exchange if isinstance(client, MemoryServer) else Trips(client)
 
 
 class Trips:
-    """Writes that wait until there are enough of them for a trip, in any order. All are done when the block ends
-    without an error."""
+    """Trips over connections of a client's pool. Threads may share it.
+
+    A connection is the client's own, with its timeouts; a pipeline around it would cost as much as the trip itself.
+    """
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
-        self._threads = ThreadPoolExecutor(_UNDER_WAY, "trips")
-        self._under_way: deque[Future[None]] = deque()
-        self._waiting: list[bytes | memoryview] = []
-        self._size = self._commands = 0
+        self._idle: list[Any] = []
+        self._pid = os.getpid()
+        weakref.finalize(self, _give_back, self._pool, self._idle).atexit = False
 
-    def field_of_many(self, names: pa.Array[Any], field: bytes, values: pa.Array[Any]) -> None:
-        """One field of many hashes, whose names and values are texts."""
-        given = f"\r\n${len(field)}\r\n{field.decode()}\r\n$"
-        commands = joined(
-            "*4\r\n$4\r\nHSET\r\n$", lengths(names), "\r\n", names, given, lengths(values), "\r\n", values, "\r\n"
-        )
-        places: Any
-        letters: Any
-        _, places, letters = commands.buffers()
-        ends, text = memoryview(places).cast("i")[: len(commands) + 1], memoryview(letters)
-        start = 0
-        while start < len(commands):
-            end = min(bisect_left(ends, ends[start] + BYTES_PER_TRIP, start + 1), len(commands))
-            self._add(text[ends[start] : ends[end]], end - start)
-            start = end
-
-    def many_fields(self, name: bytes, fields: Mapping[bytes, str]) -> None:
-        """Some fields of one hash."""
-        given: list[bytes] = []
-        size = 0
-        for field, value in fields.items():
-            given += (field, value.encode())
-            size += len(value)
-            if size >= BYTES_PER_TRIP:
-                self._add(_packed([b"HSET", name, *given]), 1)
-                given, size = [], 0
-        if given:
-            self._add(_packed([b"HSET", name, *given]), 1)
-
-    def _add(self, packed: bytes | memoryview, commands: int) -> None:
-        self._waiting.append(packed)
-        self._size += len(packed)
-        self._commands += commands
-        if self._size >= BYTES_PER_TRIP:
-            self._send()
-
-    def _send(self) -> None:
-        if len(self._under_way) == _UNDER_WAY:
-            self._under_way.popleft().result()
-        self._under_way.append(self._threads.submit(self._trip, self._waiting, self._commands))
-        self._waiting, self._size, self._commands = [], 0, 0
-
-    def _trip(self, packed: Sequence[bytes | memoryview], commands: int) -> None:
-        connection: Any = self._pool.get_connection()
-
-        def exchange() -> None:
-            connection.send_packed_command(packed)
-            for _ in range(commands):
-                connection.read_response()
-
+    def __call__(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies. A connection that turns out to be broken is tried once more with a new one; a timeout is not."""
+        packed = b"".join([pack_command(command) for command in commands])  # type: ignore[arg-type]  # it takes more
+        connection = self._taken()
         try:
-            # done again it sets the same fields to the same values
-            connection.retry.call_with_retry(exchange, lambda _: connection.disconnect())
+            try:
+                replies = _exchanged(connection, packed, len(commands))
+            except redis.ConnectionError:
+                connection.disconnect()
+                replies = _exchanged(connection, packed, len(commands))
         except BaseException:
-            connection.disconnect()  # replies may still be on their way
-            raise
-        finally:
+            connection.disconnect()  # what it still has to say belongs to nobody
             self._pool.release(connection)
+            raise
+        self._idle.append(connection)
+        return replies
 
-    def __enter__(self) -> Self:
-        return self
+    def _taken(self) -> Any:
+        if self._pid != os.getpid():  # the other side of a fork goes on with the sockets
+            self._idle.clear()
+            self._pid = os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._pool.get_connection()
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._threads:
-            if kind is None:
-                self._send()
-                for each in self._under_way:
-                    each.result()
+
+def _give_back(pool: redis.ConnectionPool, idle: list[Any]) -> None:
+    while idle:
+        pool.release(idle.pop())
 
 
-def _packed(arguments: Sequence[bytes]) -> bytes:
-    return b"".join([b"*%d\r\n" % len(arguments), *(b"$%d\r\n%b\r\n" % (len(each), each) for each in arguments)])
+def _exchanged(connection: Any, packed: bytes, count: int) -> list[Any]:
+    connection.send_packed_command([packed], check_health=False)
+    return [connection.read_response() for _ in range(count)]

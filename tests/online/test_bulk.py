@@ -16,12 +16,13 @@ from featurestore.errors import StoreUnavailable
 from featurestore.online import codec
 from featurestore.online.bulk import Small, nodes_of
 from featurestore.online.columns import json_texts
-from featurestore.online.keys import generation_prefix
+from featurestore.online.keys import generation_prefix, key_name, nodes_name
+from featurestore.online.leaves import Row, visible_us
 from featurestore.online.pointers import Pointer
+from featurestore.online.radix import ROOT
 from featurestore.online.server import connect, open_server
-from featurestore.online.state_store import StateStore
-from featurestore.online.tree import LEAF_ROWS, ROOT, Row, Tree, visible_us
-from featurestore.online.trips import BYTES_PER_TRIP, Trips
+from featurestore.online.state_store import BYTES_PER_TRIP, StateStore
+from featurestore.online.tree import LEAF_ROWS, Tree
 from tests.online.test_tree import STATE, row
 
 KEYED = pa.schema(
@@ -62,7 +63,9 @@ def histories(draw: st.DrawFn) -> dict[str, list[Row]]:
     for key in draw(st.lists(st.sampled_from(('a"b', "b", "c\n", "é", "zz", "")), unique=True, max_size=6)):
         step = draw(st.sampled_from((0, 1, 70, 2**30)))
         base = draw(st.integers(-(2**40), 2**45))
-        found[key] = [row(base + i * step, base + i * step + i % 7, i, i) for i in range(draw(sizes))]
+        late, bits, value = draw(st.tuples(st.integers(1, 7), st.integers(1, 3), st.sampled_from((None, 5))))
+        times = [(base + i * step, base + i * step + i % late) for i in range(draw(sizes))]
+        found[key] = [[*row(*both, i, i)[:-2], i % bits, value and i] for i, both in enumerate(times)]
     return dict(sorted(found.items()))
 
 
@@ -86,7 +89,7 @@ def by_inserts(rows: list[Row], horizon_us: int | None) -> dict[bytes, str]:
         tree.insert(list(each))
     if horizon_us is not None:
         (tree.nodes[ROOT] or {})["horizon"] = horizon_us
-    return {name: codec.encode(node) for name, node in tree.nodes.items()}
+    return {name: tree.stored(name) for name in tree.nodes}
 
 
 def in_bulk(batches: list[pa.RecordBatch]) -> Nodes:
@@ -137,8 +140,13 @@ def test_a_number_that_json_does_not_have_is_an_error() -> None:
         json_texts(pa.array([1.0, float("nan")]))
 
 
-def test_a_generation_is_in_the_server_as_it_was_made(server: redis.Redis) -> None:
-    """Keys of one node and of several, found under the names that lookups ask for, with their counts and levels."""
+@pytest.mark.parametrize("size", (500, BYTES_PER_TRIP))
+def test_a_generation_is_in_the_server_as_it_was_made(
+    server: redis.Redis, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Keys of one node and of several, in few trips or many, under the names that lookups ask for, with their counts
+    and levels."""
+    monkeypatch.setattr("featurestore.online.state_store.BYTES_PER_TRIP", size)
     keys = {
         f"{place:05d}": [row(i * 70, i * 70, i, i) for i in range(1 + 90 * (place % 9 == 0))] for place in range(500)
     }
@@ -148,25 +156,13 @@ def test_a_generation_is_in_the_server_as_it_was_made(server: redis.Redis) -> No
     prefix = generation_prefix("bulk", STATE.id, pointer.generation)
     levels = set()
     for key, rows in keys.items():
-        nodes = by_inserts(rows, None)
-        assert server.hgetall(f"{prefix}{{{codec.encode([key])}}}") == {
-            name: text.encode() for name, text in nodes.items()
-        }
-        levels |= {int(name.split(b":")[0]) for name in nodes if name != ROOT}
+        nodes, name = by_inserts(rows, None), key_name(prefix, [key])
+        assert server.get(name) == nodes.pop(ROOT).encode()
+        assert server.hgetall(nodes_name(name)) == {name: text.encode() for name, text in nodes.items()}
+        levels |= {int(each.split(b":")[0]) for each in nodes}
     assert set(pointer.levels) == levels
     states.drop(STATE, pointer.generation)
     assert not list(server.scan_iter(match="bulk:rows:*"))
-
-
-def test_what_is_larger_than_a_trip_arrives(server: redis.Redis) -> None:
-    """One value, one hash and one column of several megabytes."""
-    large = "é" * BYTES_PER_TRIP
-    with Trips(server) as trips:
-        trips.many_fields(b"trips:one", {b"x": large, b"y": large, b"z": ""})
-        trips.field_of_many(pa.array(["trips:a", "trips:b", "trips:c"]), b"root", pa.array([large, "", large]))
-    assert server.hgetall("trips:one") == {b"x": large.encode(), b"y": large.encode(), b"z": b""}
-    found = [server.hget(f"trips:{each}", "root") for each in "abc"]
-    assert found == [large.encode(), b"", large.encode()]
 
 
 def test_a_full_server_refuses_a_load_and_takes_the_next_one(server: redis.Redis) -> None:
