@@ -59,6 +59,34 @@ windows = FeatureSet("windows", Windows)
 moments = FeatureSet("moments", Moments)
 clicks = FeatureSet("clicks", Clicks)
 '''
+PROFILE = '''
+"""The last payment of users."""
+from featurestore import Column, Entity, EventTime, FeatureSet, FeatureView, Parquet, Source
+
+class User(Entity):
+    user_id: Column[int]
+
+class Payment(Source, data=Parquet("events.parquet")):
+    user_id: Column[int]
+    amount: Column[float]
+    merchant: Column[int]
+    happened_at: EventTime
+
+class Profile(FeatureView, entity=User, source=Payment):
+    amount = Payment.amount.last()
+    merchant = Payment.merchant.last()
+
+profile = FeatureSet("profile", Profile)
+'''
+LOOKUPS = (
+    PROFILE
+    + """
+class Latest(FeatureView, entity=User, source=Payment):
+    amount = Payment.amount.last()
+
+latest = FeatureSet("latest", Latest)
+"""
+)
 REAL = '''
 """Three views of twenty features over three sources: what a model of fraud asks for."""
 from featurestore import Column, Entity, EventTime, FeatureSet, FeatureView, Parquet, Source, rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import duckdb
 from sides import FEAST, Figure, Side, has_feast, in_turn, line
 
 SIZES = {"small": (1_000_000, 100_000), "full": (10_000_000, 1_000_000)}
-ROUNDS = {"small": 3, "full": 3}
+ROUNDS = 3
 SLOW = {"pandas", "feast"}
-"""Sides of which one round has to do."""
+"""Sides of which one round has to do; frames by hand over ten million rows are another."""
 
 
 def run(size: str, folder: Path) -> list[dict[str, Any]]:
@@ -27,7 +28,8 @@ def run(size: str, folder: Path) -> list[dict[str, Any]]:
         ("windows", "sum and count over 4 windows", ("by_hand", "polars")),
         ("moments", "sum, count, mean, min, max over 4 windows", ("by_hand",)),
     ):
-        figures = compare(folder, question, [peer for peer in peers if peer != "feast" or has_feast()], ROUNDS[size])
+        slow = {*SLOW, "by_hand"} if size == "full" and question != "latest" else SLOW
+        figures = compare(folder, question, [peer for peer in peers if peer != "feast" or has_feast()], ROUNDS, slow)
         found.append(line(f"{what}, {shape}", "s", "ours", figures))
         memory = {name: Figure([figure.peak_mb]) for name, figure in figures.items()}
         row = line(f"{what}: most memory held", "MB", "ours", memory)
@@ -35,7 +37,9 @@ def run(size: str, folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def compare(folder: Path, question: str, peers: list[str], rounds: int) -> dict[str, Figure]:
+def compare(
+    folder: Path, question: str, peers: list[str], rounds: int, slow: Collection[str] = SLOW
+) -> dict[str, Figure]:
     """Seconds and memory of ours and some peers, once all have given the same values."""
     with ExitStack() as stack:
         sides = {"ours": stack.enter_context(Side("ours", {"folder": str(folder)}))}
@@ -43,7 +47,8 @@ def compare(folder: Path, question: str, peers: list[str], rounds: int) -> dict[
         for peer in peers:
             python = {"python": FEAST} if peer == "feast" else {}
             sides[peer] = stack.enter_context(Side(modules.get(peer, peer), {"folder": str(folder)}, **python))
-        figures = in_turn(sides, {name: 1 if name in SLOW else rounds for name in sides}, "training", question=question)
+        turns = {name: 1 if name in slow else rounds for name in sides}
+        figures = in_turn(sides, turns, "training", question=question)
         for name, side in sides.items():
             side.call("save", path=str(folder / f"{name}.{question}.parquet"))
     for peer in peers:
