@@ -44,6 +44,7 @@ FIRST_FEW = 10
 """Questions that an error names one by one."""
 WAIT_S = 0.005
 """How long a read of a given instant waits for rows with earlier stamps that are being applied."""
+KNOWN_PLANS = 64
 CLOCK_US = 100_000
 """How old what is known of the server's clock may be."""
 
@@ -98,9 +99,9 @@ class LookupRoad:
 
     def __init__(self, client: redis.Redis, project: str) -> None:
         self._client, self._project = client, project
-        self._exchange = exchange_of(client)
+        self._exchange = exchange_of(client, reads=True)
         self._pointers: dict[str, Pointer] = {}
-        self._roads: dict[str, _Road] = {}
+        self._roads: dict[int, _Road] = {}
         # the server's clock minus a clock of ours that nobody sets, unlike the time of day; never above the truth: an
         # answer's arrival is later than its making
         self._clock_offset_us: int | None = None
@@ -135,9 +136,7 @@ class LookupRoad:
                 where=f"feature set `{plan.name}`",
                 fix="give an instant between the years 1 and 9999",
             )
-        road = self._roads.get(plan.version)
-        if road is None:
-            road = self._roads[plan.version] = _Road(plan, self._project)
+        road = self._roads.get(id(plan)) or self._learn(plan)
         for _ in range(ATTEMPTS):
             pointers = self._known_pointers(road)
             at_us = asked_us if asked_us is not None else self._now_us(pointers.values())
@@ -163,6 +162,12 @@ class LookupRoad:
             where=f"feature set `{plan.name}`",
             fix="try again",
         )
+
+    def _learn(self, plan: Plan) -> _Road:
+        if len(self._roads) >= KNOWN_PLANS:  # a notebook plans again and again
+            self._roads = {}
+        road = self._roads[id(plan)] = _Road(plan, self._project)
+        return road
 
     def _answer(
         self,

@@ -16,12 +16,12 @@ Command = tuple[bytes | str, ...]
 Exchange = Callable[[Sequence[Command]], list[Any]]
 
 
-def exchange_of(client: redis.Redis) -> Exchange:
-    """How lookups talk to a client's server.
+def exchange_of(client: redis.Redis, *, reads: bool = False) -> Exchange:
+    """How states and lookups talk to a client's server; with `reads`, nothing is written and may be asked again.
 
     Raises: redis.RedisError  when the server does not answer in time, or refuses a command.
     """
-    return client.exchange if isinstance(client, MemoryServer) else Trips(client)
+    return client.exchange if isinstance(client, MemoryServer) else Trips(client, reads=reads)
 
 
 class Trips:
@@ -30,20 +30,23 @@ class Trips:
     A connection is the client's own, with its timeouts; a pipeline around it would cost as much as the trip itself.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, reads: bool) -> None:
+        # a write that came late may still be done, after what is written later
+        self._again = (redis.ConnectionError, redis.TimeoutError) if reads else redis.ConnectionError
         self._pool = client.connection_pool
         self._idle: list[Any] = []
         self._pid = os.getpid()
         weakref.finalize(self, _give_back, self._pool, self._idle).atexit = False
 
     def __call__(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies. A connection that turns out to be broken is tried once more with a new one; a timeout is not."""
+        """The replies. What fails for a broken connection is sent once more on a new one; after a timeout, only reads
+        are."""
         packed = b"".join([pack_command(command) for command in commands])  # type: ignore[arg-type]  # it takes more
         connection = self._taken()
         try:
             try:
                 replies = _exchanged(connection, packed, len(commands))
-            except redis.ConnectionError:
+            except self._again:
                 connection.disconnect()
                 replies = _exchanged(connection, packed, len(commands))
         except BaseException:

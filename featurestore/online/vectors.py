@@ -35,6 +35,20 @@ class Vectors:
     positions: tuple[Position, ...]
     request_id: str
 
+    def part(self, first: int, last: int, request_id: str) -> Vectors:
+        """Some of the vectors, as the answer to a request of their own."""
+        return Vectors(
+            self.feature_set,
+            self.version,
+            self.as_of_us,
+            self.names,
+            self.dtypes,
+            self.values[first:last],
+            self.statuses[first:last],
+            self.positions,
+            request_id,
+        )
+
     @property
     def as_of(self) -> datetime:
         """The one instant that every value is as of."""
