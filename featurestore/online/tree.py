@@ -39,7 +39,7 @@ from featurestore.online.leaves import (
     is_leaf,
     visible_us,
 )
-from featurestore.online.radix import BOTTOM, ROOT, TOP, covered, node_name, prefix_of
+from featurestore.online.radix import BITS, BOTTOM, ROOT, TOP, covered, node_name, prefix_of
 from featurestore.plan.nodes import State
 from featurestore.semantics.folding.categories import lift_by, merge_by
 from featurestore.semantics.folds import FOLDS, Rank
@@ -337,16 +337,20 @@ class Tree:
         if len(rows) <= LEAF_ROWS or level < BOTTOM:
             return
         groups: dict[int, list[Row]] = {}
-        for row in rows:
-            groups.setdefault(prefix_of(row, level), []).append(row)
+        shift = BITS * level
+        prefixes = [row[EVENT] >> shift for row in rows] if level >= 0 else [prefix_of(row, level) for row in rows]
+        for prefix, row in zip(prefixes, rows, strict=True):
+            groups.setdefault(prefix, []).append(row)
         self.levels.add(level)
         del node["rows"]
-        node["kids"] = {str(prefix): self.summary(group) for prefix, group in sorted(groups.items())}
-        for prefix, group in groups.items():
+        node["kids"] = kids = {}
+        for prefix, group in sorted(groups.items()):
             child_name, child = node_name(level, prefix), {"rows": group}
             self.nodes[child_name] = child
             self.changed.add(child_name)
             self._split(child_name, child, level - 1)
+            # from the summaries of its own children, where it was split: no row is looked at twice
+            kids[str(prefix)] = self._summary_of(child)
 
     def _update(self, path: list[tuple[bytes, Node, str]], row: Row, *, recompute: bool) -> None:
         """Bring the summaries on a row's way up to date, from the leaf to the root."""
