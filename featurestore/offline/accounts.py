@@ -20,16 +20,28 @@ from featurestore.plan.outcomes import Counts, SetAside, reason_text
 def read_source(
     connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, states: Sequence[State], table: str
 ) -> str:
-    """Read a source into `table`: the columns that its states need, and what the account needs; all columns of a static
-    source, whose content is part of a version. Gives the statement that did it."""
-    text = scan_sql(connection, scan, history, counted=True)
-    needed = {name for state in states for name in _columns_of(state)}
-    unused = [quoted(held(each.name)) for each in scan.columns if each.name not in needed and scan.event_at is not None]
-    rest = f" EXCLUDE ({', '.join(unused)})" if unused else ""
-    statement = f"CREATE TEMP TABLE {quoted(table)} AS\nSELECT *{rest} FROM (\n    {text}\n)"
+    """Read a source into `table`. Gives the statement that did it."""
+    statement = f"CREATE TEMP TABLE {quoted(table)} AS\n{counted_sql(connection, scan, history, states)}"
     with reading(scan):
         connection.execute(statement)
     return statement
+
+
+def counted_sql(
+    connection: duckdb.DuckDBPyConnection,
+    scan: Scan,
+    history: History,
+    states: Sequence[State],
+    *,
+    once: bool = False,
+) -> str:
+    """A SELECT of a source's rows: the columns that its states need, and what the account needs; all columns of a
+    static source, whose content is part of a version. `once` as `scan_sql` has it."""
+    text = scan_sql(connection, scan, history, counted=True, once=once)
+    needed = {name for state in states for name in _columns_of(state)}
+    unused = [quoted(held(each.name)) for each in scan.columns if each.name not in needed and scan.event_at is not None]
+    rest = f" EXCLUDE ({', '.join(unused)})" if unused else ""
+    return f"SELECT *{rest} FROM (\n    {text}\n)"
 
 
 def keyed(state: State) -> str:
