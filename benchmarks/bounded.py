@@ -2,13 +2,18 @@
 
 Each build is a process of its own, so that its peak is its own. With `--kill`, a second build of the same training set
 is killed when some of its buckets are done, started again, and must write the same bytes.
-Usage: python benchmarks/bounded.py FOLDER [--events N] [--spine N] [--memory-limit SIZE] [--threads N] [--kill]
+Usage: python benchmarks/bounded.py FOLDER [--events N] [--spine N] [--memory-limit SIZE] [--threads N] [--kill BUCKETS]
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -68,17 +73,51 @@ def _copy(connection: duckdb.DuckDBPyConnection, columns: str, rows: str, path: 
     connection.execute(f"COPY (SELECT {columns} FROM {rows}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
 
 
+def built(folder: Path, arguments: argparse.Namespace, name: str, kill_after: int | None = None) -> str | None:
+    """Build in a process of its own and print its peak; the hash of the file, or None when it was killed behind so many
+    buckets."""
+    out = folder / f"{name}.parquet"
+    options = ["--memory-limit", arguments.memory_limit, "--threads", str(arguments.threads), "--out", str(out)]
+    words = ("-m", "featurestore.cli", "dataset", "spending", "spine.parquet", "--as-of", "asked_at", *options)
+    started, peak_kb, spilled = time.perf_counter(), 0, 0
+    with subprocess.Popen([sys.executable, *words], cwd=folder, env=os.environ) as process:
+        while process.poll() is None:
+            with contextlib.suppress(OSError, IndexError):
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                peak_kb = max(peak_kb, int(status.split("VmHWM:")[1].split()[0]))
+                files = [path.stat() for path in (folder / WORK).rglob("*") if path.is_file()]
+                spilled = max(spilled, sum(file.st_size for file in files))
+            if kill_after is not None and list((folder / WORK).glob(f"*/answers/0/{kill_after - 1}.parquet")):
+                process.kill()
+            time.sleep(0.2)
+    seconds = time.perf_counter() - started
+    peak = f"peak {peak_kb / 1e6:.2f} GB of memory, {spilled / 1e9:.1f} GB of work on disk"
+    print(f"{name}: {seconds:.0f} s, {peak}, load {os.getloadavg()[0]:.1f}", flush=True)
+    if process.returncode:
+        return None
+    with out.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def main() -> None:
+    """Make the data unless it is there, build, and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--spine", type=int, default=1_000_000)
     parser.add_argument("--memory-limit", default="500MB")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--kill", action="store_true")
+    parser.add_argument("--kill", type=int, metavar="BUCKETS", help="kill a second build behind so many buckets")
     arguments = parser.parse_args()
-    if not (arguments.folder / "featurestore.toml").exists():
-        write_project(arguments.folder, arguments.events, arguments.spine)
+    folder = arguments.folder.resolve()
+    if not (folder / "featurestore.toml").exists():
+        write_project(folder, arguments.events, arguments.spine)
+    expected = built(folder, arguments, "undisturbed")
+    print(f"sha256 {expected}")
+    if arguments.kill is not None:
+        assert built(folder, arguments, "killed", arguments.kill) is None, "it had finished before it could be killed"
+        assert built(folder, arguments, "killed") == expected, "the resumed build gave other bytes"
+        print("the killed build went on and gave the same bytes")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ file is the one that a build in one go would have written, byte for byte.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -43,7 +44,7 @@ from featurestore.offline.states import zones_of
 from featurestore.offline.unchanged import digest_of
 from featurestore.offline.work import Work, work_folder
 from featurestore.offline.written import GROUP_ROWS, Writer, side_by_side, written
-from featurestore.plan.nodes import Plan, State
+from featurestore.plan.nodes import Plan
 from featurestore.plan.outcomes import SetAside
 
 Progress = Callable[[str, int, int], None]
@@ -144,8 +145,8 @@ def build_bounded(
                 answers = {part.name: _answer(build, part, asked, spine.rows) for part in parts}
                 build.tell("writing the file")
                 target = to or work.folder / "dataset.parquet"
-                with written(target) as partial:
-                    _write(build, spine, asked, answers, partial, limit_bytes(bounds.memory_limit), statuses=statuses)
+                with written(target) as path:
+                    _write(build, spine, asked, answers, path, limit_bytes(bounds.memory_limit), statuses=statuses)
         finally:
             connection.close()
         held = target if to is not None else pq.ParquetFile(target).read()
@@ -185,12 +186,10 @@ def _read(build: _Build) -> tuple[dict[str, SetAside], str]:
         states = [state for state in build.plan.states if state.scan.source == source]
         build.tell(f"{rows.told}: its rows into {build.work.buckets} buckets")
 
-        def make(path: Path, rows: KeyedRows = rows, states: Sequence[State] = states) -> None:
-            text = counted_sql(build.connection, rows.scan, build.history, states, once=True)
-            with reading(rows.scan):
-                _partition(build, bucketed_rows(text, rows, build.work.buckets), path)
-
-        folder = build.work.piece(rows.name, make)
+        text = counted_sql(build.connection, scan, build.history, states, once=True)
+        build.texts.append(bucketed_rows(text, rows, build.work.buckets))
+        with reading(scan):
+            folder = build.work.piece(rows.name, partial(_partition, build, build.texts[-1]))
         if source not in accounts:
             read = f"{source}.read"
             build.run(f"CREATE OR REPLACE TEMP VIEW {quoted(read)} AS {rows_of_all(folder)}")
@@ -205,26 +204,26 @@ def _answer(build: _Build, part: Part, asked: Path, questions: int) -> list[Path
     """Answer a part bucket by bucket; the files of its answers."""
     build.run(f"CREATE OR REPLACE TEMP VIEW asked AS {read_sql([asked])}")
     sorted_out = build.work.piece(
-        f"asked/{part.name}", lambda path: _partition(build, bucketed_questions(part, build.work.buckets), path)
+        f"asked/{part.name}", partial(_partition, build, bucketed_questions(part, build.work.buckets))
     )
     files: list[Path] = []
     rate = _Rate(questions)
     for bucket in range(build.work.buckets):
-        rows = rows_of_bucket(build.work.folder / part.rows.name, bucket)
-
-        def make(path: Path, bucket: int = bucket, rows: str = rows) -> None:
-            build.run(f"CREATE OR REPLACE TEMP VIEW asked AS {rows_of_bucket(sorted_out, bucket)}")
-            sql = answers_sql(part, build.plan, rows)
-            if bucket == 0:
-                build.texts.append(sql)
-            define_kernels(build.connection, sql)
-            build.run(_copy(sql, path))
-
+        sql = answers_sql(part, build.plan, rows_of_bucket(build.work.folder / part.rows.name, bucket))
+        if bucket == 0:
+            build.texts.append(sql)
         build.tell(f"{part.rows.told}: bucket {bucket + 1} of {build.work.buckets}, {rate}")
         before = build.work.kept
+        make = partial(_answer_bucket, build, sql, rows_of_bucket(sorted_out, bucket))
         files.append(build.work.piece(f"answers/{part.name}/{bucket}.parquet", make))
         rate.add(pq.read_metadata(files[-1]).num_rows, made=build.work.kept == before)
     return files
+
+
+def _answer_bucket(build: _Build, sql: str, asked: str, path: Path) -> None:
+    build.run(f"CREATE OR REPLACE TEMP VIEW asked AS {asked}")
+    define_kernels(build.connection, sql)
+    build.run(_copy(sql, path))
 
 
 def _write(

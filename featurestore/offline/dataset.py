@@ -148,7 +148,7 @@ def build_dataset(
                 done = build_bounded(
                     plan, given, as_of, history, to, bounds, buckets, statuses, threads, certify, progress
                 )
-                clock.took(f"in {done.buckets} buckets")
+                clock.took(f"in {done.buckets} buckets{', some kept from an earlier build' if done.kept else ''}")
                 told = explained(plan, as_of, done.rows, done.version, done.accounts, clock.seconds)
                 text = f"{_preamble(plan, done.sql)}{done.sql}"
                 return Dataset(done.held, text, done.version, done.accounts, told)

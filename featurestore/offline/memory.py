@@ -13,6 +13,7 @@ from featurestore.define.data import Frame
 from featurestore.errors import InputError, OutOfMemory
 from featurestore.expr.nodes import ColumnRef, walk
 from featurestore.offline.connection import connect
+from featurestore.offline.interrupts import interruptible
 from featurestore.offline.scan import History, reading, scan_sql
 from featurestore.offline.spine import Spine, SpineQuery
 from featurestore.plan.nodes import Plan, Scan, State
@@ -22,6 +23,8 @@ UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB
 LEAST = 100 * 10**6
 """Bytes below which DuckDB cannot work with any table worth building in buckets."""
 MOST_BUCKETS = 256
+NO_ROOM = "No space left"
+"""What DuckDB says of a full disk."""
 ROW_BYTES, QUESTION_BYTES, WIDE_BYTES = 120, 200, 48
 """What a row and a question take while they are worked on beside their values, and a value that is no number."""
 
@@ -51,7 +54,7 @@ def buckets_for(plan: Plan, history: History, spine: Spine | SpineQuery, limit: 
         states = [state for state in plan.states if state.scan.source == scan.source]
         widest = max(_bytes_of(state) for state in states)
         asked = max(sum(len(view.answers) for view in plan.views if view.state == state) for state in states)
-        needed = max(needed, _rows_of(scan, history) * widest + questions * (told + 16 * asked))
+        needed += _rows_of(scan, history) * widest + questions * (told + 16 * asked)
     return min(MOST_BUCKETS, max(1, -(-needed // (limit // 2))))
 
 
@@ -62,7 +65,7 @@ def row_bytes(dtypes: Iterable[DType]) -> int:
 
 @contextmanager
 def memory_told(limit: str | None) -> Iterator[None]:
-    """Turn DuckDB's lack of memory into OutOfMemory."""
+    """Turn DuckDB's lack of memory into OutOfMemory, and that of a full disk into InputError."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
@@ -73,6 +76,15 @@ def memory_told(limit: str | None) -> Iterator[None]:
             fix="raise `memory_limit`, or take fewer `threads`"
             if limit
             else 'give a `memory_limit`, such as "4GB": the work is then done in buckets',
+        ) from None
+    except duckdb.IOException as error:
+        if NO_ROOM not in str(error):
+            raise
+        raise InputError(
+            "the disk has no room for the work on the training set",
+            where="`training` in the state folder",
+            has=str(error).splitlines()[0].removeprefix("IO Error: "),
+            fix="make room, or move the state folder to another disk with `home` in featurestore.toml",
         ) from None
 
 
@@ -94,7 +106,8 @@ def _rows_of(scan: Scan, history: History) -> int:
     try:
         text = scan_sql(connection, scan, replace(history, log=None))
         with reading(scan):
-            [[count]] = connection.execute(f"SELECT count(*) FROM ({text})").fetchall()
+            found = interruptible(connection, connection.execute, f"SELECT count(*) FROM ({text})")
+            [[count]] = found.fetchall()
     finally:
         connection.close()
     return int(count) + logged

@@ -145,7 +145,8 @@ class SpineQuery:
     def count(self) -> int:
         """How many rows there are now. Raises: InputError."""
         with self._reading() as connection:
-            [[count]] = connection.execute(f"SELECT count(*) FROM ({self.sql})").fetchall()
+            found = interruptible(connection, connection.execute, f"SELECT count(*) FROM ({self.sql})")
+            [[count]] = found.fetchall()
             return int(count)
 
     def run(self) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 from featurestore.define.data import Frame
 from featurestore.offline.buckets import Part, answers_sql, features_sql
 from featurestore.offline.scan import History, files_of
-from featurestore.offline.spine import PORTION, Spine, SpineQuery
+from featurestore.offline.spine import Spine, SpineQuery
 from featurestore.plan.certificates import product_version
 from featurestore.plan.nodes import Plan, Scan, digest
 from featurestore.tables import arrow_table
@@ -61,7 +62,21 @@ def _file(path: Path) -> list[Any]:
 
 def _content(table: pa.Table) -> str:
     """The rows of a table in memory."""
-    found = sha256(table.schema.serialize())
-    for batch in table.to_batches(max_chunksize=PORTION):
-        found.update(batch.serialize())
-    return found.hexdigest()
+    sink = _Hash()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.digest.hexdigest()
+
+
+class _Hash(RawIOBase):
+    """A file that keeps the hash of its bytes and nothing else."""
+
+    def __init__(self) -> None:
+        self.digest = sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        return len(data)
