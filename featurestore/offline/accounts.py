@@ -12,6 +12,7 @@ import duckdb
 from featurestore.expr.nodes import ColumnRef, walk
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
+from featurestore.offline.interrupts import interruptible
 from featurestore.offline.scan import History, bad, reading, scan_sql
 from featurestore.plan.nodes import Scan, State
 from featurestore.plan.outcomes import Counts, SetAside, reason_text
@@ -23,7 +24,7 @@ def read_source(
     """Read a source into `table`. Gives the statement that did it."""
     statement = f"CREATE TEMP TABLE {quoted(table)} AS\n{counted_sql(connection, scan, history, states)}"
     with reading(scan):
-        connection.execute(statement)
+        interruptible(connection, connection.execute, statement)
     return statement
 
 

@@ -45,7 +45,11 @@ class Work:
         partial = path.with_name(f"{path.name}.partial")
         _remove(partial)
         partial.parent.mkdir(parents=True, exist_ok=True)
-        make(partial)
+        try:
+            make(partial)
+        except BaseException:
+            _remove(partial)
+            raise
         partial.rename(path)
         self.made.append(name)
         return path
