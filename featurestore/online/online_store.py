@@ -11,18 +11,20 @@ from typing import Any
 
 import redis
 
-from featurestore.errors import StoreBehind, StoreEmpty, StoreError
+from featurestore.errors import FeatureStoreError, StoreBehind, StoreEmpty, StoreError, StoreUnavailable
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
 from featurestore.log.served import ServedLog
 from featurestore.online.events import Checked, check_events, encode
-from featurestore.online.lookup import LookupRoad, canonical_inputs
+from featurestore.online.inputs import canonical_inputs
+from featurestore.online.lookup import LookupRoad
 from featurestore.online.pointers import Pointer
 from featurestore.online.request_id import checked_request_id, new_request_id
 from featurestore.online.state_store import StateStore
 from featurestore.online.vectors import Vectors
 from featurestore.plan.nodes import Plan, Scan, State
 from featurestore.plan.outcomes import Counts
+from featurestore.semantics.dtypes import Value
 
 CHECK_EVERY_S = 0.1
 """How often a lookup looks whether a dead writer left rows behind."""
@@ -93,21 +95,68 @@ class OnlineStore:
         Without a `request_id` one is made.
         """
         request_id = new_request_id() if request_id is None else checked_request_id(request_id)
-        behind = [state for state in plan.states if self._left_behind(state)]
-        if behind:
-            try:
-                self.recover(behind)
-            except BaseException:
-                for state in behind:  # the next lookup must not take it for done
-                    self._check_again.pop(state.id, None)
-                raise
+        if behind := self.behind(plan):
+            self.catch_up(behind)
         questions = [canonical_inputs(plan, row, place) for place, row in enumerate(inputs)]
         vectors = self._road.answer_canonical(plan, questions, as_of_us, request_id=request_id)
+        self._served(plan, questions, vectors, asked=as_of_us is not None)
+        return vectors
+
+    def lookup_together(
+        self, plan: Plan, requests: Sequence[tuple[Sequence[Mapping[str, Any]], str]]
+    ) -> list[Vectors | FeatureStoreError]:
+        """What `lookup` gives for several requests as of now, each its questions and its id: one trip for all of them.
+
+        A request that fails has its error; the others have what they would have alone. The caller has caught up.
+        """
+        found: list[Vectors | FeatureStoreError] = []
+        asked: list[list[dict[str, Value]]] = []
+        for inputs, _ in requests:
+            try:
+                asked.append([canonical_inputs(plan, row, place) for place, row in enumerate(inputs)])
+            except FeatureStoreError:
+                asked.append([])
+        try:
+            whole = self._road.answer_canonical(plan, [question for questions in asked for question in questions])
+        except FeatureStoreError as error:
+            if len(requests) == 1 or isinstance(error, StoreUnavailable):
+                return [error] * len(requests)
+            whole = None
+        at = 0
+        for (inputs, request_id), questions in zip(requests, asked, strict=True):
+            if whole is None or len(questions) < len(inputs):
+                try:
+                    found.append(self.lookup(plan, inputs, None, request_id))
+                except FeatureStoreError as error:
+                    found.append(error)
+                continue
+            vectors = whole.part(at, at + len(questions), request_id)
+            at += len(questions)
+            self._served(plan, questions, vectors, asked=False)
+            found.append(vectors)
+        return found
+
+    def behind(self, plan: Plan) -> list[State]:
+        """The states for which rows wait that nobody is about to apply; a writer at work is not waited for.
+
+        Raises: StoreBehind  for the state of another log.
+        """
+        return [state for state in plan.states if self._left_behind(state)]
+
+    def catch_up(self, behind: Sequence[State]) -> None:
+        """Apply what a writer committed and did not live to apply (R15)."""
+        try:
+            self.recover(behind)
+        except BaseException:
+            for state in behind:  # the next lookup must not take it for done
+                self._check_again.pop(state.id, None)
+            raise
+
+    def _served(self, plan: Plan, questions: Sequence[dict[str, Value]], vectors: Vectors, *, asked: bool) -> None:
         if self.served is not None:
             # no instant lies after the store's clock, whatever is estimated of it
             served_us = max(self._road.lately_us(), vectors.as_of_us)
-            self.served.offer(plan, questions, vectors, served_us, as_of_us is not None)
-        return vectors
+            self.served.offer(plan, questions, vectors, served_us, asked)
 
     def clock_us(self) -> int:
         """The server's clock (R13)."""

@@ -16,9 +16,12 @@ from featurestore.log.event_log import Entry, EventLog
 from featurestore.online import codec
 from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, times_and_identity
-from featurestore.online.keys import generation_prefix, key_name, pointer_name
+from featurestore.online.keys import generation_prefix, key_name, nodes_name, pointer_name
+from featurestore.online.leaves import EVENT, Node, Row, opened, visible_us
 from featurestore.online.pointers import Pointer, reaching, read_pointers
-from featurestore.online.tree import EVENT, ROOT, Row, Tree, grown, path_names, visible_us
+from featurestore.online.radix import ROOT, path_names
+from featurestore.online.tree import Tree, grown
+from featurestore.online.trips import Command, Exchange, exchange_of
 from featurestore.plan.nodes import State
 from featurestore.plan.outcomes import Counts, reason_of
 from featurestore.semantics.dtypes import Value
@@ -64,6 +67,7 @@ class StateStore:
 
     def __init__(self, client: redis.Redis, project: str) -> None:
         self._client, self._project = client, project
+        self._exchange = exchange_of(client)
 
     def pointers(self, states: Sequence[State]) -> dict[str, Pointer | None]:
         """Where each state stands; None for one that was never published."""
@@ -119,18 +123,37 @@ class StateStore:
             for each in work:
                 each.horizon_us = _horizon(each, pointer.longest_us, clock_us)
             self._complete([each for each in work if each.horizon_us is not None], {}, _Work.trim)
-        pipe = self._client.pipeline(transaction=False)
-        for each in work:
-            if each.tree.changed:
-                fields: dict[Any, Any] = {field: codec.encode(each.tree.nodes[field]) for field in each.tree.changed}
-                pipe.hset(each.name, mapping=fields)
-        pipe.execute()
+        self._write(work)
         # Only when no node names them any more, and in a trip of its own: a server whose memory is full refuses to
         # write, and removes all the same.
+        removed: list[Command] = [
+            (b"HDEL", nodes_name(each.name), *each.tree.removed) for each in work if each.tree.removed
+        ]
+        if removed:
+            self._exchange(removed)
+
+    def _write(self, work: list[_Work]) -> None:
+        """Write what changed. The nodes of one key change together, so that no reader sees a part of them."""
+        commands: list[Command] = []
+        alone: list[bytes | str] = []
         for each in work:
-            if each.tree.removed:
-                pipe.hdel(each.name, *each.tree.removed)
-        pipe.execute()
+            tree = each.tree
+            below: list[bytes | str] = []
+            for name in tree.changed - {ROOT}:
+                below += (name, tree.stored(name))
+            root: list[bytes | str] = [each.name, tree.stored(ROOT)] if ROOT in tree.changed else []
+            if below:
+                write: list[Command] = [(b"MSET", *root)] if root else []
+                commands += [(b"MULTI",), (b"HSET", nodes_name(each.name), *below), *write, (b"EXEC",)]
+            else:
+                alone += root
+        if alone:
+            commands.append((b"MSET", *alone))
+        if commands:
+            for reply in self._exchange(commands):
+                if isinstance(reply, list):  # of a transaction, whose commands may fail one by one
+                    for failed in (each for each in reply if isinstance(each, Exception)):
+                        raise failed
 
     def _complete(
         self, work: list[_Work], wanted: dict[bytes, set[bytes]], missing: Callable[[_Work], set[bytes]]
@@ -139,13 +162,18 @@ class StateStore:
         trees = {each.name: each.tree for each in work}
         while wanted or (wanted := {each.name: found for each in work if (found := missing(each))}):
             asked = {name: trees[name].to_fetch(fields) for name, fields in wanted.items()}
-            pipe = self._client.pipeline(transaction=False)
-            for name, fields in asked.items():
-                pipe.hmget(name, fields)
-            for (name, fields), reply in zip(asked.items(), pipe.execute(), strict=True):
-                trees[name].nodes.update(
-                    {field: codec.decode(data) if data else None for field, data in zip(fields, reply, strict=True)}
-                )
+            roots = [name for name, fields in asked.items() if ROOT in fields]
+            below = {
+                name: rest for name, fields in asked.items() if (rest := [each for each in fields if each != ROOT])
+            }
+            commands: list[Command] = [(b"MGET", *roots)] if roots else []
+            commands += [(b"HMGET", nodes_name(name), *fields) for name, fields in below.items()]
+            replies = self._exchange(commands)
+            if roots:
+                for name, data in zip(roots, replies.pop(0), strict=True):
+                    trees[name].nodes[ROOT] = _opened(data)
+            for (name, fields), reply in zip(below.items(), replies, strict=True):
+                trees[name].nodes.update(zip(fields, map(_opened, reply), strict=True))
             wanted = {}
 
     def follow(self, state: State, pointer: Pointer, log: EventLog, clock_us: int) -> tuple[Pointer, Counts]:
@@ -177,12 +205,12 @@ class StateStore:
         levels: set[int] = set()
         width = len(state.key)
         groups = groupby(_rows_of(batches), key=lambda values: values[:width])
-        with reaching(self._client), _Writes(self._client) as writes:
+        with reaching(self._client), _Writes(self._exchange) as writes:
             for key, members in ((key, list(members)) for key, members in groups):
                 *_, seen_us, horizon_us = members[0]
                 tree = grown(state, [list(member[width:-2]) for member in members], seen_us, horizon_us)
                 for node in tree.changed:
-                    writes.hset(key_name(prefix, key), node, codec.encode(tree.nodes[node]))
+                    writes.put(key_name(prefix, key), node, tree.stored(node))
                 levels |= tree.levels
                 total += len(members)
                 keys += 1
@@ -225,36 +253,46 @@ class _Writes:
     """Fields written in trips of a few megabytes, however large one key is: nobody reads them before they are
     published."""
 
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
-        self._waiting: dict[bytes, dict[Any, Any]] = {}
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._roots: list[bytes | str] = []
+        self._below: dict[bytes, list[bytes | str]] = {}
         self._size = 0
 
-    def hset(self, name: bytes, field: bytes, value: str) -> None:
-        """Write a field, now or with the next trip."""
-        self._waiting.setdefault(name, {})[field] = value
+    def put(self, name: bytes, node: bytes, value: str) -> None:
+        """Write a node, now or with the next trip."""
+        if node == ROOT:
+            self._roots += (name, value)
+        else:
+            self._below.setdefault(name, []).extend((node, value))
         self._size += len(value)
         if self._size >= BYTES_PER_TRIP:
-            self._send()
+            self.send()
 
-    def _send(self) -> None:
-        pipe = self._client.pipeline(transaction=False)
-        for name, fields in self._waiting.items():
-            pipe.hset(name, mapping=fields)
-        pipe.execute()
-        self._waiting, self._size = {}, 0
+    def send(self) -> None:
+        """Write what waits."""
+        commands: list[Command] = [(b"HSET", nodes_name(name), *pairs) for name, pairs in self._below.items()]
+        if self._roots:
+            commands.append((b"MSET", *self._roots))
+        if commands:
+            self._exchange(commands)
+        self._roots, self._below, self._size = [], {}, 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self._waiting:
-            self._send()
+        if kind is None:
+            self.send()
 
 
 def _rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
     for batch in batches:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _opened(data: bytes | None) -> Node | None:
+    return opened(codec.decode(data)) if data else None
 
 
 def _key_of(state: State) -> Callable[[dict[str, Value]], Key]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from featurestore.expr.nodes import Aggregate
 from featurestore.online.evaluate import answer_key
-from featurestore.online.tree import ROOT, Row, Tree, path_names
+from featurestore.online.radix import path_names
+from featurestore.online.tree import Piece, Tree
 from featurestore.plan.nodes import View
 from featurestore.semantics.aggregates import Aggregate as AggregateRow
 from featurestore.semantics.aggregates import Asked, aggregate_row
@@ -16,21 +17,6 @@ from featurestore.semantics.folding.categories import finish_by
 from featurestore.semantics.instants import INT64_MIN
 from featurestore.semantics.statuses import NOT_FOUND, NULL, OK, OVERFLOW
 from featurestore.semantics.windows import Span
-
-
-def first_guess(spans: Iterable[Span], as_of_us: int, levels: Sequence[int], *, past: bool) -> list[bytes]:
-    """The fields that windows of an instant need, where trees have nodes at these levels.
-
-    A window that ends now needs none at its end, where all rows are visible; one that ended in the `past` does.
-    """
-    ends = [
-        end
-        for span in spans
-        for end in (span.end_us(as_of_us) if past or span.offset_us else None, span.start_us(as_of_us))
-        if end is not None
-    ]
-    return [ROOT, *dict.fromkeys(name for end in ends for name in path_names(end, levels))]
-
 
 Finished = dict[int, tuple[Value, int]]
 """`(value, status)` by `answer_key`."""
@@ -51,10 +37,32 @@ class ViewReader:
         self._folds = [
             sorted({fold for place, fold, *_ in self._finishers if place == each}) for each in range(len(spans))
         ]
+        self._spans = spans
         self._reach_us = max(map(view.reach_us, spans), default=0)
+        self._needed: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         self._ends: dict[tuple[int, int], list[tuple[int, Span]]] = {}
         for place, span in enumerate(spans):
             self._ends.setdefault((span.offset_us, span.step_us if span.offset_us else 1), []).append((place, span))
+
+    def first_guess(self, as_of_us: int, levels: Sequence[int], *, past: bool) -> list[bytes]:
+        """The nodes below the root that the view's windows of an instant need, where trees have nodes at these levels.
+
+        A window that ends now needs none at its end, where all rows are visible; one that ended in the `past` does.
+        """
+        at_us = self.view.instant_us(as_of_us)
+        ends = [
+            end
+            for span in self._spans
+            for end in (span.end_us(at_us) if past or span.offset_us else None, span.start_us(at_us))
+            if end is not None
+        ]
+        return list(dict.fromkeys(name for end in ends for name in path_names(end, levels)))
+
+    def too_long(self, kept_us: int | None) -> Span | None:
+        """A window that is longer than what a state was trimmed for."""
+        if kept_us is None or self._reach_us <= kept_us:
+            return None
+        return next(span for span in self._spans if self.view.reach_us(span) > kept_us)
 
     def too_early_until_us(self, tree: Tree, as_of_us: int) -> int | None:
         """None when no window of an instant covers rows that were trimmed, else the first instant of which that is
@@ -62,7 +70,7 @@ class ViewReader:
         horizon_us = tree.horizon_us
         if horizon_us is None or as_of_us - self._reach_us >= horizon_us:
             return None
-        first_us = max((span.first_as_of_us(horizon_us) for span in self.view.spans), default=horizon_us)
+        first_us = max((span.first_as_of_us(horizon_us) for span in self._spans), default=horizon_us)
         first_us = -(-first_us // self.view.refresh_us) * self.view.refresh_us
         return first_us if as_of_us < first_us else None
 
@@ -97,23 +105,38 @@ class ViewReader:
         high = spans[0][1].end_us(at_us)
         starts = [(INT64_MIN if (start := span.start_us(at_us)) is None else start, place) for place, span in spans]
         starts.sort(reverse=True)
-        for turn, (low, place) in enumerate(starts):
-            rows: list[Row] = []
+        needed = self._folds_needed(tuple([place for _, place in starts]))
+        for (low, place), folds in zip(starts, needed, strict=True):
+            pieces: list[Piece] = []
             summaries: list[list[Any]] = []
-            tree.collect(low, high, at_us, rows, summaries, missing)
+            tree.collect(low, high, at_us, pieces, summaries, missing)
             high = low
             if missing:
                 continue
-            for fold in {fold for _, later in starts[turn:] for fold in self._folds[later]}:
-                pieces = [summary[fold + 1] for summary in summaries]
-                pieces += [tree.lift(fold, rows)] if rows else []
-                pieces += [total[fold]] if fold in total else []
-                total[fold] = tree.merge(fold, pieces) if pieces else tree.empty(fold)
-            states[place] = {fold: total[fold] for fold in self._folds[place]}
+            if pieces or summaries:
+                for fold in folds:
+                    parts = [summary[fold + 1] for summary in summaries]
+                    parts += [tree.lift(fold, piece) for piece in pieces]
+                    if fold in total:
+                        parts.append(total[fold])
+                    total[fold] = parts[0] if len(parts) == 1 else tree.merge(fold, parts)
+            states[place] = {fold: total[fold] if fold in total else tree.empty(fold) for fold in self._folds[place]}
+
+    def _folds_needed(self, places: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """The folds that a window and those longer than it need, for windows in this order."""
+        needed = self._needed.get(places)
+        if needed is None:
+            needed = self._needed[places] = [
+                tuple({fold for later in places[turn:] for fold in self._folds[later]}) for turn in range(len(places))
+            ]
+        return needed
 
 
 def _finisher(row: AggregateRow, node: Aggregate) -> Callable[[Any, int], tuple[Value, bool]]:
     """A function from a state and an instant to the value and whether it overflowed."""
+    if node.by is None and not row.asked:
+        plain = row.finish
+        return lambda state, _: plain(state)
 
     def finish(state: Any, as_of_us: int) -> tuple[Value, bool]:
         asked = Asked(as_of_us, node.n, node.parameter)
