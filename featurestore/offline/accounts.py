@@ -12,6 +12,7 @@ import duckdb
 from featurestore.expr.nodes import ColumnRef, walk
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
+from featurestore.offline.interrupts import interruptible
 from featurestore.offline.scan import History, bad, reading, scan_sql
 from featurestore.plan.nodes import Scan, State
 from featurestore.plan.outcomes import Counts, SetAside, reason_text
@@ -20,16 +21,28 @@ from featurestore.plan.outcomes import Counts, SetAside, reason_text
 def read_source(
     connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, states: Sequence[State], table: str
 ) -> str:
-    """Read a source into `table`: the columns that its states need, and what the account needs; all columns of a static
-    source, whose content is part of a version. Gives the statement that did it."""
-    text = scan_sql(connection, scan, history, counted=True)
+    """Read a source into `table`. Gives the statement that did it."""
+    statement = f"CREATE TEMP TABLE {quoted(table)} AS\n{counted_sql(connection, scan, history, states)}"
+    with reading(scan):
+        interruptible(connection, connection.execute, statement)
+    return statement
+
+
+def counted_sql(
+    connection: duckdb.DuckDBPyConnection,
+    scan: Scan,
+    history: History,
+    states: Sequence[State],
+    *,
+    once: bool = False,
+) -> str:
+    """A SELECT of a source's rows: the columns that its states need, and what the account needs; all columns of a
+    static source, whose content is part of a version. `once` as `scan_sql` has it."""
+    text = scan_sql(connection, scan, history, counted=True, once=once)
     needed = {name for state in states for name in _columns_of(state)}
     unused = [quoted(held(each.name)) for each in scan.columns if each.name not in needed and scan.event_at is not None]
     rest = f" EXCLUDE ({', '.join(unused)})" if unused else ""
-    statement = f"CREATE TEMP TABLE {quoted(table)} AS\nSELECT *{rest} FROM (\n    {text}\n)"
-    with reading(scan):
-        connection.execute(statement)
-    return statement
+    return f"SELECT *{rest} FROM (\n    {text}\n)"
 
 
 def keyed(state: State) -> str:

@@ -31,19 +31,27 @@ class _Select:
         return "WITH\n" + ",\n\n".join(ctes) + f"\n\n{final}"
 
 
-def select_sql(plan: Plan, scans: dict[str, str], *, statuses: bool = False, canonical: bool = False) -> str:
+def select_sql(
+    plan: Plan,
+    scans: dict[str, str],
+    *,
+    statuses: bool = False,
+    canonical: bool = False,
+    answered: dict[str, str] | None = None,
+) -> str:
     """The whole plan over a table `asked` (`spine_row`, `as_of_us`, `i_<input>`), one row out for each row in, in its
     order.
 
     `scans` holds the SELECT of each source. With `statuses`, every feature is followed by `<feature>__status`; with
-    `canonical`, values stay as the product computes them.
+    `canonical`, values stay as the product computes them. `answered` stands in for the sources: for each view with
+    aggregates, a SELECT of `spine_row` and of the value `a<place>` and the status `s<place>` of each answer.
     """
     select = _Select()
     for source, body in scans.items():
         select.add(_cte(source, "rows"), f"{source}: history and log", body)
-    lanes = {state.id: _state_ctes(select, state, plan) for state in plan.states}
+    lanes = {} if answered is not None else {state.id: _state_ctes(select, state, plan) for state in plan.states}
     for view in plan.views:
-        _view_ctes(select, view, lanes)
+        _view_ctes(select, view, lanes, answered)
     columns = ["asked.spine_row"]
     for output in plan.outputs:
         place = f"{quoted(_cte(output.view))}.{{}}_{output.feature}"
@@ -67,12 +75,19 @@ def _state_ctes(select: _Select, state: State, plan: Plan) -> str:
     )
 
 
-def _view_ctes(select: _Select, view: View, lanes: dict[str, str]) -> None:
+def _view_ctes(select: _Select, view: View, lanes: dict[str, str], answered: dict[str, str] | None) -> None:
     answers: dict[Aggregate, str] = {}
     source = "asked"
     joins: list[str] = []
     extra: list[str] = []
-    if view.state is not None:
+    if answered is not None:
+        if view.answers:
+            answers = {answer.node: f"a{i}" for i, answer in enumerate(view.answers)}
+            over = [f"s{i} = {OVERFLOW} AS a{i}_overflow" for i in range(len(answers))]
+            columns = ", ".join([f"s0 <> {NOT_FOUND} AS found", *answers.values(), *over])
+            body = f"SELECT asked.*, {columns}\n    FROM asked JOIN ({answered[view.name]}) USING (spine_row)"
+            source = select.add(_cte(view.name, "answers"), f"{view.name}: aggregates, answered by bucket", body)
+    elif view.state is not None:
         rows, keys, instant = lanes[view.state.id], key_names(view.state), _instant(view, "asked.as_of_us")
         places = ", ".join(f"{quoted(f'i_{given}')} AS {key}" for given, key in zip(view.inputs, keys, strict=True))
         present = " AND ".join(f"{quoted(f'i_{given}')} IS NOT NULL" for given in view.inputs)
