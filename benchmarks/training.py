@@ -51,7 +51,7 @@ def compare(
         figures = in_turn(sides, turns, "training", question=question)
         for name, side in sides.items():
             side.call("save", path=str(folder / f"{name}.{question}.parquet"))
-    for peer in peers:
+    for peer in figures.keys() - {"ours"}:
         check_same(folder, question, peer)
     return figures
 
