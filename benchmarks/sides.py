@@ -69,14 +69,13 @@ class Side:
 def in_turn(sides: dict[str, Side], rounds: Mapping[str, int], name: str, **arguments: Any) -> dict[str, Figure]:
     """Call all sides in turn, round after round, so that a slow moment of the machine meets all of them.
 
-    The first round of a side that has several is not counted: it reads files and imports modules. A peer whose process
-    ends, for want of memory above all, is told and left out of `sides` from then on.
+    A first round is not counted: it reads files and imports modules. A side with 0 rounds is so slow that its first one
+    has to do. A peer whose process ends, for want of memory above all, is told and left out of `sides` from then on.
     """
     found = {each: Figure() for each in sides}
     for number in range(max(rounds.values()) + 1):
         for each, side in list(sides.items()):
-            few = rounds[each] == 1
-            if number < rounds[each] + (0 if few else 1):
+            if number <= rounds[each]:
                 try:
                     answer = side.call(name, **arguments)
                 except (RuntimeError, BrokenPipeError) as error:
@@ -85,7 +84,7 @@ def in_turn(sides: dict[str, Side], rounds: Mapping[str, int], name: str, **argu
                     print(f"  {each} is left out: {error}", flush=True)
                     del sides[each], found[each]
                     continue
-                if number or few:
+                if number or not rounds[each]:
                     found[each].rounds.append(answer["seconds"])
                 found[each].peak_mb, found[each].gave = answer["peak_mb"], answer["gave"]
     return found
