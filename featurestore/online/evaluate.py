@@ -132,11 +132,12 @@ class Features:
     """The right half of a plan: what a view computes for each question. Made once for a view."""
 
     def __init__(self, view: View) -> None:
-        self._answered = [
-            ((view.name, feature.name), answer_key(feature.node))
+        self.answered = {
+            (view.name, feature.name): answer_key(feature.node)
             for feature in view.features
             if isinstance(feature.node, Aggregate)
-        ]
+        }
+        """The features that are aggregates as they are."""
         self._computed = [
             ((view.name, feature.name), value_of(feature.node), status_of(feature.node), _is_call(feature.node))
             for feature in view.features
@@ -145,7 +146,7 @@ class Features:
 
     def add(self, known: dict[Any, Any]) -> None:
         """Add `(view, feature) -> (value, status)` for each feature to what is known."""
-        for place, answer in self._answered:
+        for place, answer in self.answered.items():
             known[place] = known[answer]
         for place, compute, status_in, call in self._computed:
             value = compute(known)

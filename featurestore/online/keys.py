@@ -5,8 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from json.encoder import encode_basestring
+from typing import Any
+
+import pyarrow as pa
 
 from featurestore.online.codec import encode
+from featurestore.online.columns import joined
 from featurestore.semantics.dtypes import Value
 
 
@@ -24,6 +28,11 @@ def key_name(prefix: str, key: Sequence[Value]) -> bytes:
     """The root of an entity key's tree. JSON keeps `1`, `"1"` and `true` apart, and ("a","bc") from ("ab","c")
     (R11)."""
     return f"{prefix}{{[{','.join(map(_text, key))}]}}".encode()
+
+
+def key_names(prefix: str, texts: pa.Array[Any]) -> pa.Array[Any]:
+    """The roots of many keys, each given as JSON."""
+    return joined(f"{prefix}{{", texts, "}")
 
 
 def nodes_name(name: bytes) -> bytes:

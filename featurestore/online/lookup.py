@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -16,82 +18,33 @@ from featurestore.errors import (
     StoreEmpty,
     StoreUnavailable,
 )
-from featurestore.online import codec
-from featurestore.online.evaluate import INSTANT, Features
-from featurestore.online.keys import generation_prefix, key_name, nodes_name, pointer_name
+from featurestore.online.evaluate import INSTANT
+from featurestore.online.keys import generation_prefix, key_name, nodes_name
 from featurestore.online.pointers import (
     Pointer,
     Position,
-    content_version,
     decode_pointer,
     position,
     reaching,
     read_pointers,
 )
-from featurestore.online.radix import ROOT
-from featurestore.online.tree import Tree
+from featurestore.online.questions import Key, Question, Road, finish
 from featurestore.online.trips import Command, exchange_of
 from featurestore.online.vectors import Vectors
-from featurestore.online.windows import Finished, ViewReader
+from featurestore.online.windows import Finished, Moment
 from featurestore.plan.nodes import Plan, State
 from featurestore.semantics.dtypes import Value, python_value
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US, duration_text, instant_text
 
-Key = tuple[Value, ...]
 ATTEMPTS = 20
 """How often a read begins anew because a writer was in its way."""
 FIRST_FEW = 10
 """Questions that an error names one by one."""
 WAIT_S = 0.005
 """How long a read of a given instant waits for rows with earlier stamps that are being applied."""
-KNOWN_PLANS = 64
+KNOWN_PLANS = 64  # a notebook plans again and again
 CLOCK_US = 100_000
 """How old what is known of the server's clock may be."""
-
-
-class _Question:
-    """One state's key with all that is asked of it: its tree grows until no node is missing."""
-
-    __slots__ = ("ask", "key", "name", "root", "rows", "state", "tree")
-
-    def __init__(self, state: State, key: Key, name: bytes, ask: list[bytes]) -> None:
-        self.state, self.key, self.name, self.ask = state, key, name, ask
-        self.tree = Tree(state)
-        self.rows: list[tuple[int, ViewReader]] = []
-        self.root: bytes | None = None
-
-    def take(self, root: bytes | None, nodes: Sequence[bytes | None]) -> bool:
-        """Add the nodes that came; False when a writer changed the key between two trips.
-
-        Every write changes the root, which each trip asks for again: nodes of two states never meet in an answer.
-        """
-        known = self.tree.nodes
-        if ROOT not in known:
-            self.root = root
-            known[ROOT] = codec.decode(root) if root else None
-        elif root != self.root:
-            return False
-        for name, data in zip(self.ask, nodes, strict=True):
-            known[name] = codec.decode(data) if data else None
-        return True
-
-
-class _Road:
-    """What lookups of one plan need, worked out once."""
-
-    def __init__(self, plan: Plan, project: str) -> None:
-        self.plan = plan
-        self.pointers = [pointer_name(project, state.id) for state in plan.states]
-        self.readers = [(view, view.state, ViewReader(view)) for view in plan.views if view.state is not None]
-        self.features = [(view, Features(view)) for view in plan.views]
-        self.outputs = [(output.view, output.feature) for output in plan.outputs]
-        self.names = tuple(output.name for output in plan.outputs)
-        self.dtypes = tuple(output.dtype for output in plan.outputs)
-        self.static = frozenset(plan.static_sources)
-
-    def version(self, pointers: Mapping[str, Pointer]) -> str:
-        """The version of what these states answer."""
-        return content_version(self.plan, pointers) if self.static else self.plan.version
 
 
 class LookupRoad:
@@ -101,7 +54,7 @@ class LookupRoad:
         self._client, self._project = client, project
         self._exchange = exchange_of(client, reads=True)
         self._pointers: dict[str, Pointer] = {}
-        self._roads: dict[int, _Road] = {}
+        self._roads: dict[int, Road] = {}
         # the server's clock minus a clock of ours that nobody sets, unlike the time of day; never above the truth: an
         # answer's arrival is later than its making
         self._clock_offset_us: int | None = None
@@ -141,7 +94,8 @@ class LookupRoad:
             pointers = self._known_pointers(road)
             at_us = asked_us if asked_us is not None else self._now_us(pointers.values())
             seen: dict[str, Position] = {}
-            answer = self._answer(road, questions, at_us, pointers, seen, given=asked_us is not None)
+            with _uncollected():
+                answer = self._answer(road, questions, at_us, pointers, seen, given=asked_us is not None)
             if answer is not None:
                 values, statuses = answer
                 return Vectors(
@@ -163,15 +117,15 @@ class LookupRoad:
             fix="try again",
         )
 
-    def _learn(self, plan: Plan) -> _Road:
-        if len(self._roads) >= KNOWN_PLANS:  # a notebook plans again and again
+    def _learn(self, plan: Plan) -> Road:
+        if len(self._roads) >= KNOWN_PLANS:
             self._roads = {}
-        road = self._roads[id(plan)] = _Road(plan, self._project)
+        road = self._roads[id(plan)] = Road(plan, self._project)
         return road
 
     def _answer(
         self,
-        road: _Road,
+        road: Road,
         questions: Sequence[dict[str, Value]],
         at_us: int,
         pointers: dict[str, Pointer],
@@ -185,7 +139,8 @@ class LookupRoad:
         """
         # aggregates by question and view: two roles of one state have the same aggregates, for other keys
         finished: list[dict[str, Finished]] = [{} for _ in questions]
-        open_questions = self._questions(road, questions, finished, at_us, pointers, given=given)
+        moments = {view.name: reader.moment(at_us) for view, _, reader in road.readers}
+        open_questions = self._questions(road, questions, finished, moments, pointers, given=given)
         first = True
         while open_questions or first:
             if not self._fetch(road, open_questions, pointers, at_us, seen, given=given):
@@ -193,9 +148,14 @@ class LookupRoad:
             if first:
                 _check_reach(road.plan, open_questions, len(questions), at_us)
             first = False
-            open_questions = [question for question in open_questions if self._read(question, at_us, finished)]
+            open_questions = [question for question in open_questions if finish(question, moments, finished)]
         values, statuses = [], []
         for place, (asked, answers) in enumerate(zip(questions, finished, strict=True)):
+            if road.answered is not None:
+                cells = [answers[view][answer] for view, answer in road.answered]
+                values.append(tuple([value for value, _ in cells]))
+                statuses.append(tuple([status for _, status in cells]))
+                continue
             known: dict[Any, Any] = dict(asked)
             for view, features in road.features:
                 if (found := answers.get(view.name)) is not None:
@@ -211,33 +171,23 @@ class LookupRoad:
             statuses.append(tuple([status for _, status in cells]))
         return tuple(values), tuple(statuses)
 
-    def _read(self, question: _Question, at_us: int, finished: list[dict[str, Finished]]) -> bool:
-        """Finish a question's aggregates; True when nodes are missing, which it then asks for."""
-        missing: set[bytes] = set()
-        read: dict[str, Finished] = {}
-        for place, reader in question.rows:
-            name = reader.view.name
-            if name not in read:  # a user's views are one answer to five hundred questions about items
-                read[name] = reader.read(question.tree, at_us, missing)
-            finished[place][name] = read[name]
-        question.ask = [ROOT, *question.tree.to_fetch(missing)]
-        return bool(missing)
-
     def _questions(
         self,
-        road: _Road,
+        road: Road,
         inputs: Sequence[dict[str, Value]],
         finished: list[dict[str, Finished]],
-        at_us: int,
+        moments: dict[str, Moment],
         pointers: dict[str, Pointer],
         *,
         given: bool,
-    ) -> list[_Question]:
-        found: dict[tuple[str, Key], _Question] = {}
+    ) -> list[Question]:
+        found: dict[tuple[str, Key], Question] = {}
         guesses: dict[str, dict[bytes, None]] = {}
         for view, state, reader in road.readers:
             past, levels = given or view.refresh_us > 1, pointers[state.id].levels
-            guesses.setdefault(state.id, {}).update(dict.fromkeys(reader.first_guess(at_us, levels, past=past)))
+            guesses.setdefault(state.id, {}).update(
+                dict.fromkeys(reader.first_guess(moments[view.name], levels, past=past))
+            )
         for view, state, reader in road.readers:
             ask = list(guesses[state.id])
             prefix = generation_prefix(self._project, state.id, pointers[state.id].generation)
@@ -245,18 +195,18 @@ class LookupRoad:
                 key = tuple([values[name] for name in view.inputs])
                 if None in key:
                     # a key with a null part reads as a key never seen (R11)
-                    finished[place][view.name] = reader.read(Tree(state), at_us, set())
+                    finished[place][view.name] = moments[view.name].nothing
                     continue
                 question = found.get((state.id, key))
                 if question is None:
-                    question = found[state.id, key] = _Question(state, key, key_name(prefix, key), ask)
+                    question = found[state.id, key] = Question(state, key, key_name(prefix, key), ask)
                 question.rows.append((place, reader))
         return list(found.values())
 
     def _fetch(
         self,
-        road: _Road,
-        questions: Sequence[_Question],
+        road: Road,
+        questions: Sequence[Question],
         pointers: dict[str, Pointer],
         at_us: int,
         seen: dict[str, Position],
@@ -304,7 +254,7 @@ class LookupRoad:
                 return False
         return True
 
-    def _known_pointers(self, road: _Road) -> dict[str, Pointer]:
+    def _known_pointers(self, road: Road) -> dict[str, Pointer]:
         plan = road.plan
         unknown = [state for state in plan.states if state.id not in self._pointers]
         if unknown:
@@ -346,6 +296,19 @@ class LookupRoad:
         return time.monotonic_ns() // 1000 - self._clock_asked_us > CLOCK_US
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """A block in which Python's garbage collector rests, which would take the state of many keys, soon let go, for
+    objects that stay, and look through all there are: tens of milliseconds, once in a while."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:  # of two threads, the one that stopped it starts it again
+            gc.enable()
+
+
 def _has_moved(used: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool:
     """Whether what was read of a state may not be what the instant sees, judged by the pointer that was read with
     it."""
@@ -358,7 +321,7 @@ def _has_moved(used: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool
     return latest and now.stamp_us >= at_us
 
 
-def _check_reach(plan: Plan, questions: Sequence[_Question], total: int, at_us: int) -> None:
+def _check_reach(plan: Plan, questions: Sequence[Question], total: int, at_us: int) -> None:
     """Raises: AsOfTooEarly  naming every question, by place and key, whose windows cover rows that were trimmed: all
     or none are answered (R13), and whoever asks has to know which to leave out."""
     dtypes = {given.name: given.dtype for given in plan.inputs}

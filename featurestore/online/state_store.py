@@ -4,9 +4,10 @@ dropping them."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from itertools import chain, islice
 from typing import Any, Self
 
 import pyarrow as pa
@@ -14,13 +15,14 @@ import redis
 
 from featurestore.log.event_log import Entry, EventLog
 from featurestore.online import codec
+from featurestore.online.bulk import Large, Small, nodes_of
 from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, times_and_identity
-from featurestore.online.keys import generation_prefix, key_name, nodes_name, pointer_name
+from featurestore.online.keys import generation_prefix, key_name, key_names, nodes_name, pointer_name
 from featurestore.online.leaves import EVENT, Node, Row, opened, visible_us
 from featurestore.online.pointers import Pointer, reaching, read_pointers
 from featurestore.online.radix import ROOT, path_names
-from featurestore.online.tree import Tree, grown
+from featurestore.online.tree import Tree
 from featurestore.online.trips import Command, Exchange, exchange_of
 from featurestore.plan.nodes import State
 from featurestore.plan.outcomes import Counts, reason_of
@@ -203,17 +205,17 @@ class StateStore:
         prefix = generation_prefix(self._project, state.id, generation)
         keys = total = 0
         levels: set[int] = set()
-        width = len(state.key)
-        groups = groupby(_rows_of(batches), key=lambda values: values[:width])
         with reaching(self._client), _Writes(self._exchange) as writes:
-            for key, members in ((key, list(members)) for key, members in groups):
-                *_, seen_us, horizon_us = members[0]
-                tree = grown(state, [list(member[width:-2]) for member in members], seen_us, horizon_us)
-                for node in tree.changed:
-                    writes.put(key_name(prefix, key), node, tree.stored(node))
-                levels |= tree.levels
-                total += len(members)
-                keys += 1
+            for found in nodes_of(state, batches):
+                match found:
+                    case Small():
+                        writes.put_roots(key_names(prefix, found.keys), found.roots)
+                        keys += len(found.keys)
+                    case Large():
+                        writes.put_nodes(f"{prefix}{{{found.key}}}".encode(), found.nodes)
+                        levels |= found.levels
+                        keys += 1
+                total += found.rows
         return replace(pointer, generation=generation, keys=keys, rows=total, levels=tuple(sorted(levels)))
 
     def publish(self, pointers: dict[str, Pointer]) -> None:
@@ -231,6 +233,10 @@ class StateStore:
             f"{self._project}:rows:{_pattern(state.id)}:*",
             generation_prefix(self._project, state.id, generation or "-"),
         )
+
+    def drop(self, state: State, generation: str) -> None:
+        """Remove one generation of a state, as `drop_others` does."""
+        self._drop(f"{_pattern(generation_prefix(self._project, state.id, generation))}*", None)
 
     def drop_project(self) -> None:
         """Remove all that this project has in the server."""
@@ -250,45 +256,68 @@ class StateStore:
 
 
 class _Writes:
-    """Fields written in trips of a few megabytes, however large one key is: nobody reads them before they are
-    published."""
+    """Nodes written in trips of a few megabytes, however large one key is: nobody reads them before they are published.
+
+    While a trip is under way the next one is made ready.
+    """
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._roots: list[bytes | str] = []
-        self._below: dict[bytes, list[bytes | str]] = {}
+        self._thread = ThreadPoolExecutor(1, "writes")
+        self._under_way: Future[object] | None = None
+        self._commands: list[Command] = []
         self._size = 0
 
-    def put(self, name: bytes, node: bytes, value: str) -> None:
-        """Write a node, now or with the next trip."""
-        if node == ROOT:
-            self._roots += (name, value)
-        else:
-            self._below.setdefault(name, []).extend((node, value))
-        self._size += len(value)
-        if self._size >= BYTES_PER_TRIP:
-            self.send()
+    def put_roots(self, names: pa.Array[Any], roots: pa.Array[Any]) -> None:
+        """Write the roots of many keys."""
+        size = names.nbytes + roots.nbytes
+        step = 1 + len(roots) * BYTES_PER_TRIP // size
+        for start in range(0, len(roots), step):
+            some = [each.slice(start, step).to_pylist() for each in (names, roots)]
+            self._put((b"MSET", *chain.from_iterable(zip(*some, strict=True))), size * len(some[0]) // len(roots))
 
-    def send(self) -> None:
-        """Write what waits."""
-        commands: list[Command] = [(b"HSET", nodes_name(name), *pairs) for name, pairs in self._below.items()]
-        if self._roots:
-            commands.append((b"MSET", *self._roots))
-        if commands:
-            self._exchange(commands)
-        self._roots, self._below, self._size = [], {}, 0
+    def put_nodes(self, name: bytes, nodes: Mapping[bytes, str]) -> None:
+        """Write all nodes of one key."""
+        below: list[bytes | str] = []
+        size = 0
+        for node, value in nodes.items():
+            if node == ROOT:
+                self._put((b"MSET", name, value), len(value))
+                continue
+            below += (node, value)
+            size += len(value)
+            if size >= BYTES_PER_TRIP:
+                self._put((b"HSET", nodes_name(name), *below), size)
+                below, size = [], 0
+        if below:
+            self._put((b"HSET", nodes_name(name), *below), size)
+
+    def _put(self, command: Command, size: int) -> None:
+        self._commands.append(command)
+        self._size += size
+        if self._size >= BYTES_PER_TRIP:
+            self._send()
+
+    def _send(self) -> None:
+        self._arrived()
+        if self._commands:
+            self._under_way = self._thread.submit(self._exchange, self._commands)
+        self._commands, self._size = [], 0
+
+    def _arrived(self) -> None:
+        """Wait for the trip that is under way. Raises: what it met."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.send()
-
-
-def _rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
-    for batch in batches:
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        with self._thread:
+            if kind is None:
+                self._send()
+                self._arrived()
 
 
 def _opened(data: bytes | None) -> Node | None:

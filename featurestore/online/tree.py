@@ -15,7 +15,7 @@ Source: radix trees; pre-aggregation as in Li et al. 2005 (panes), here with exa
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,7 +39,7 @@ from featurestore.online.leaves import (
     is_leaf,
     visible_us,
 )
-from featurestore.online.radix import BOTTOM, ROOT, TOP, covered, node_name, prefix_of
+from featurestore.online.radix import BITS, BOTTOM, ROOT, TOP, covered, node_name, prefix_of
 from featurestore.plan.nodes import State
 from featurestore.semantics.folding.categories import lift_by, merge_by
 from featurestore.semantics.folds import FOLDS, Rank
@@ -96,6 +96,8 @@ class Tree:
             bits = columns[BITS_OF_FILTERS]
             places = [] if bits is None else [each for each in range(low, high) if bits[each] >> use.filter & 1]
             columns, low, high = chosen(columns, places), 0, len(places)
+        if fold.near and low < high and use.by is None:  # the others cannot come first, or last
+            low, high = _near(fold.near, columns[EVENT], low, high, use.n or 1)
         nulls = [None] * (high - low)
 
         def part(place: int) -> list[Any]:
@@ -335,16 +337,20 @@ class Tree:
         if len(rows) <= LEAF_ROWS or level < BOTTOM:
             return
         groups: dict[int, list[Row]] = {}
-        for row in rows:
-            groups.setdefault(prefix_of(row, level), []).append(row)
+        shift = BITS * level
+        prefixes = [row[EVENT] >> shift for row in rows] if level >= 0 else [prefix_of(row, level) for row in rows]
+        for prefix, row in zip(prefixes, rows, strict=True):
+            groups.setdefault(prefix, []).append(row)
         self.levels.add(level)
         del node["rows"]
-        node["kids"] = {str(prefix): self.summary(group) for prefix, group in sorted(groups.items())}
-        for prefix, group in groups.items():
+        node["kids"] = kids = {}
+        for prefix, group in sorted(groups.items()):
             child_name, child = node_name(level, prefix), {"rows": group}
             self.nodes[child_name] = child
             self.changed.add(child_name)
             self._split(child_name, child, level - 1)
+            # from the summaries of its own children, where it was split: no row is looked at twice
+            kids[str(prefix)] = self._summary_of(child)
 
     def _update(self, path: list[tuple[bytes, Node, str]], row: Row, *, recompute: bool) -> None:
         """Bring the summaries on a row's way up to date, from the leaf to the root."""
@@ -369,6 +375,13 @@ class Tree:
     def _merged(self, summaries: Sequence[list[Any]]) -> list[Any]:
         latest, *folds = zip(*summaries, strict=True)
         return [max(latest), *(self.merge(place, states) for place, states in enumerate(folds))]
+
+
+def _near(end: str, events: list[int], low: int, high: int, n: int) -> tuple[int, int]:
+    """Where the n rows that happened first or last are, and all that happened together with one of them."""
+    if end == "first":
+        return low, bisect_right(events, events[min(low + n, high) - 1], low, high)
+    return bisect_left(events, events[max(high - n, low)], low, high), high
 
 
 def grown(state: State, rows: list[Row], seen_us: int, horizon_us: int | None) -> Tree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from featurestore.expr.nodes import Aggregate
@@ -22,10 +23,26 @@ Finished = dict[int, tuple[Value, int]]
 """`(value, status)` by `answer_key`."""
 
 
+Window = tuple[int, int, tuple[int, ...]]
+"""The first instant of a window, its place among those of its view, and the folds that it and longer ones need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The windows of a view as of an instant: those that end together, the shortest first, and what a key without rows
+    answers. One for all keys of a lookup."""
+
+    at_us: int
+    groups: list[tuple[int, list[Window]]]
+    nothing: Finished
+
+
 class ViewReader:
     """Finishes a view's aggregates from trees. Made once for a view, used for every question."""
 
     def __init__(self, view: View) -> None:
+        state = view.state
+        assert state is not None, "a view without a state reads nothing"
         self.view = view
         spans = view.spans
         self._finishers = []
@@ -33,9 +50,10 @@ class ViewReader:
             row = aggregate_row(answer.node.function, answer.node.input.dtype if answer.node.input else None)
             assert row is not None, "an aggregate node was checked when it was made"
             place = spans.index(answer.node.span)
-            self._finishers.append((place, answer.fold, answer_key(answer.node), _finisher(row, answer.node)))
+            window, empty = (place, answer.fold), Tree(state).empty(answer.fold)
+            self._finishers.append((window, answer_key(answer.node), _finisher(row, answer.node), empty))
         self._folds = [
-            sorted({fold for place, fold, *_ in self._finishers if place == each}) for each in range(len(spans))
+            sorted({fold for (place, fold), *_ in self._finishers if place == each}) for each in range(len(spans))
         ]
         self._spans = spans
         self._reach_us = max(map(view.reach_us, spans), default=0)
@@ -44,12 +62,24 @@ class ViewReader:
         for place, span in enumerate(spans):
             self._ends.setdefault((span.offset_us, span.step_us if span.offset_us else 1), []).append((place, span))
 
-    def first_guess(self, as_of_us: int, levels: Sequence[int], *, past: bool) -> list[bytes]:
+    def moment(self, as_of_us: int) -> Moment:
+        """The view's windows as of an instant."""
+        at_us = self.view.instant_us(as_of_us)
+        groups = []
+        for spans in self._ends.values():
+            starts = [(INT64_MIN if (start := span.start_us(at_us)) is None else start, place) for place, span in spans]
+            starts.sort(reverse=True)
+            needed = self._folds_needed(tuple([place for _, place in starts]))
+            windows = [(low, place, folds) for (low, place), folds in zip(starts, needed, strict=True)]
+            groups.append((spans[0][1].end_us(at_us), windows))
+        return Moment(at_us, groups, self._finished({}, at_us, found=False))
+
+    def first_guess(self, moment: Moment, levels: Sequence[int], *, past: bool) -> list[bytes]:
         """The nodes below the root that the view's windows of an instant need, where trees have nodes at these levels.
 
         A window that ends now needs none at its end, where all rows are visible; one that ended in the `past` does.
         """
-        at_us = self.view.instant_us(as_of_us)
+        at_us = moment.at_us
         ends = [
             end
             for span in self._spans
@@ -74,39 +104,41 @@ class ViewReader:
         first_us = -(-first_us // self.view.refresh_us) * self.view.refresh_us
         return first_us if as_of_us < first_us else None
 
-    def read(self, tree: Tree, as_of_us: int, missing: set[bytes]) -> Finished:
-        """The answers of every aggregate of the view; empty where `missing` names nodes to fetch
-        first. No window covers rows that were trimmed.
+    def read(self, tree: Tree, moment: Moment, missing: set[bytes]) -> Finished:
+        """The answers of every aggregate of the view; empty where `missing` names nodes to fetch first.
+
+        No window covers rows that were trimmed.
         """
-        at_us = self.view.instant_us(as_of_us)
-        found = tree.seen_us is not None and tree.seen_us < at_us
-        states: dict[int, dict[int, Any]] = {}
-        for spans in self._ends.values():
-            self._add_states(states, spans, tree, at_us, missing)
+        seen_us = tree.seen_us
+        if seen_us is None:
+            return moment.nothing
+        states: dict[tuple[int, int], Any] = {}
+        for high, windows in moment.groups:
+            self._add_states(states, tree, high, windows, moment.at_us, missing)
         if missing:
             return {}
+        return self._finished(states, moment.at_us, found=seen_us < moment.at_us)
+
+    def _finished(self, states: dict[tuple[int, int], Any], at_us: int, *, found: bool) -> Finished:
         finished = {}
-        for place, fold, key, finish in self._finishers:
-            value, overflow = finish(states[place][fold], at_us)
+        for window, key, finish, empty in self._finishers:
+            value, overflow = finish(states.get(window, empty), at_us)
             status = NOT_FOUND if not found else OVERFLOW if overflow else NULL if value is None else OK
             finished[key] = (value, status)
         return finished
 
     def _add_states(
         self,
-        states: dict[int, dict[int, Any]],
-        spans: list[tuple[int, Span]],
+        states: dict[tuple[int, int], Any],
         tree: Tree,
+        high: int,
+        windows: list[Window],
         at_us: int,
         missing: set[bytes],
     ) -> None:
         """Every fold of windows that end together: each is the next shorter one and the piece before it."""
         total: dict[int, Any] = {}
-        high = spans[0][1].end_us(at_us)
-        starts = [(INT64_MIN if (start := span.start_us(at_us)) is None else start, place) for place, span in spans]
-        starts.sort(reverse=True)
-        needed = self._folds_needed(tuple([place for _, place in starts]))
-        for (low, place), folds in zip(starts, needed, strict=True):
+        for low, place, folds in windows:
             pieces: list[Piece] = []
             summaries: list[list[Any]] = []
             tree.collect(low, high, at_us, pieces, summaries, missing)
@@ -120,7 +152,8 @@ class ViewReader:
                     if fold in total:
                         parts.append(total[fold])
                     total[fold] = parts[0] if len(parts) == 1 else tree.merge(fold, parts)
-            states[place] = {fold: total[fold] if fold in total else tree.empty(fold) for fold in self._folds[place]}
+            for fold, state in total.items():
+                states[place, fold] = state
 
     def _folds_needed(self, places: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The folds that a window and those longer than it need, for windows in this order."""

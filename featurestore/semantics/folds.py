@@ -147,6 +147,7 @@ FOLDS: Final[dict[str, Fold]] = {
             _either(lambda states: min(states, key=_rank_key)),
             (("e", "arg_min({{'v': {v}}}, {rank})"),),
             ordered=True,
+            near="first",
         ),
         Fold(
             "last",
@@ -155,6 +156,7 @@ FOLDS: Final[dict[str, Fold]] = {
             _either(lambda states: max(states, key=_rank_key)),
             (("e", "arg_max({{'v': {v}}}, {rank})"),),
             ordered=True,
+            near="last",
         ),
         Fold(
             "last_n",
@@ -163,6 +165,7 @@ FOLDS: Final[dict[str, Fold]] = {
             lambda states, n: sorted(chain.from_iterable(states), key=_rank_key)[-n:],
             (("e", "arg_max({{'v': {v}}}, {rank}, {n})"),),
             ordered=True,
+            near="last",
             cost="O(n of last_n)",
         ),
         Fold(

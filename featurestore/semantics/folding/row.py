@@ -24,6 +24,9 @@ class Fold:
     the fold's number. With `sql_block`, DuckDB collects the rows of each block `{n}` of time apart, and `{f}_blocks` is
     the list of them in their order, with a field for each suffix, those with no `n` left out.
 
+    With `near`, "first" or "last", only the rows that happened first or last count, as many as the fold's number, and
+    what happened together with them.
+
     `{v}` is the value, `{n}` the fold's number, in suffixes too.
     """
 
@@ -38,6 +41,7 @@ class Fold:
     running: bool = True
     sql_elements: tuple[tuple[str, str], ...] = ()
     sql_block: str = ""
+    near: str = ""
 
 
 @dataclass(frozen=True, slots=True)
