@@ -25,7 +25,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class MaterializeReport:
-    """What `materialize` built, by state: keys and rows kept, and what became of the history's rows (R16).
+    """What `materialize` built, by state: keys, rows and bytes kept, and what became of the history's rows (R16).
 
     `set_aside` says for each source what was read and why some of it does not count; rows that were pushed meanwhile
     are in `states` only.
@@ -34,6 +34,7 @@ class MaterializeReport:
     states: dict[str, Counts] = field(default_factory=dict)
     keys: dict[str, int] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
     set_aside: dict[str, SetAside] = field(default_factory=dict)
 
 
@@ -90,7 +91,7 @@ class _Building:
         known = report.set_aside.get(source, account)
         report.set_aside[source] = replace(account, states=known.states | account.states)
         report.states[state.id] = replace(account.states[state.id])
-        report.keys[state.id], report.rows[state.id] = pointer.keys, pointer.rows
+        report.keys[state.id], report.rows[state.id], report.bytes[state.id] = pointer.keys, pointer.rows, pointer.size
         return pointer
 
     def publish(self, states: Sequence[State], built: dict[str, Pointer], report: MaterializeReport) -> None:

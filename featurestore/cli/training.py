@@ -124,6 +124,7 @@ def materialize(context: typer.Context, as_json: Json = False) -> None:
             "state": state,
             "keys": report.keys[state],
             "rows": report.rows[state],
+            "bytes": report.bytes[state],
             "applied": counts.applied,
             "duplicate": counts.duplicate,
             "unkeyed": counts.unkeyed,
@@ -136,9 +137,13 @@ def materialize(context: typer.Context, as_json: Json = False) -> None:
         sources = {source: account.to_json() for source, account in report.set_aside.items()}
         session.emit({"states": rows, "sources": sources, "seconds": round(working.seconds, 3)})
         return
-    names = ("state", "keys", "rows", "applied", "duplicate", "unkeyed", "quarantined", "seconds")
+    names = ("state", "keys", "rows", "bytes/key", "applied", "duplicate", "unkeyed", "quarantined", "seconds")
+    shown = [
+        row | {"bytes/key": report.bytes[state] // max(report.keys[state], 1), "seconds": f"{seconds[state]:.1f}"}
+        for state, row in zip(report.states, rows, strict=True)
+    ]
     heads = [name if name != "rows" else "rows kept" for name in names]
-    print_table(heads, [[f"{row[name]:.1f}" if name == "seconds" else row[name] for name in names] for row in rows])
+    print_table(heads, [[row[name] for name in names] for row in shown])
     print_set_aside(report.set_aside)
     print_line(f"{counted(len(rows), 'state')} published, {working.seconds:.1f} s")
 

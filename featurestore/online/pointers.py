@@ -25,9 +25,9 @@ class Pointer:
     identity of the log. `longest_us` is the longest window it was trimmed for, None when nothing was trimmed.
     `content` is that of a static source's rows (R20), empty for one with times.
     `pending_us` is set while rows with later stamps are being applied: until they all are, a lookup may ask for no
-    later instant. `keys` and `rows` are counts when it was built. `levels` are those at which any key's tree has nodes:
-    what a read asks for at once. `applying` is set while rows that a lookup may see at once are being applied: the last
-    position that some keys may have already.
+    later instant. `keys`, `rows` and `size` (bytes of names and nodes) are counts when it was built. `levels` are
+    those at which any key's tree has nodes: what a read asks for at once. `applying` is set while rows that a lookup
+    may see at once are being applied: the last position that some keys may have already.
     """
 
     generation: str
@@ -41,6 +41,7 @@ class Pointer:
     content: str = ""
     levels: tuple[int, ...] = ()
     applying: int | None = None
+    size: int = 0
 
     @property
     def reached(self) -> int:

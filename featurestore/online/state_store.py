@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import redis
 
 from featurestore.log.event_log import Entry, EventLog
@@ -225,7 +226,8 @@ class StateStore:
                         levels |= found.levels
                         keys += 1
                 total += found.rows
-        return replace(pointer, generation=generation, keys=keys, rows=total, levels=tuple(sorted(levels)))
+        levels_found = tuple(sorted(levels))
+        return replace(pointer, generation=generation, keys=keys, rows=total, levels=levels_found, size=writes.written)
 
     def publish(self, pointers: dict[str, Pointer]) -> int:
         """Make states serve, all at once. Gives the server's clock after that, 0 when there is none to publish."""
@@ -277,10 +279,13 @@ class _Writes:
         self._under_way: Future[object] | None = None
         self._commands: list[Command] = []
         self._size = 0
+        self.written = 0
+        """Bytes of names and nodes so far."""
 
     def put_roots(self, names: pa.Array[Any], roots: pa.Array[Any]) -> None:
         """Write the roots of many keys."""
-        size = names.nbytes + roots.nbytes
+        size = _bytes_of(names) + _bytes_of(roots)
+        self.written += size
         step = 1 + len(roots) * BYTES_PER_TRIP // size
         for start in range(0, len(roots), step):
             some = [each.slice(start, step).to_pylist() for each in (names, roots)]
@@ -290,12 +295,13 @@ class _Writes:
         """Write all nodes of one key."""
         below: list[bytes | str] = []
         size = 0
+        self.written += len(name) - len(ROOT) + sum(len(node) + len(value.encode()) for node, value in nodes.items())
         for node, value in nodes.items():
             if node == ROOT:
-                self._put((b"MSET", name, value), len(value))
+                self._put((b"MSET", name, value), len(name) + len(value.encode()))
                 continue
             below += (node, value)
-            size += len(value)
+            size += len(node) + len(value.encode())
             if size >= BYTES_PER_TRIP:
                 self._put((b"HSET", nodes_name(name), *below), size)
                 below, size = [], 0
@@ -333,6 +339,11 @@ class _Writes:
 def _us(clock: Sequence[Any]) -> int:
     seconds, micros = clock
     return int(seconds) * 1_000_000 + int(micros)
+
+
+def _bytes_of(texts: Any) -> int:
+    """The bytes of a column of texts."""
+    return int(pc.sum(pc.binary_length(texts)).as_py() or 0)
 
 
 def _opened(data: bytes | None) -> Node | None:

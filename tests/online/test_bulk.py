@@ -144,8 +144,8 @@ def test_a_number_that_json_does_not_have_is_an_error() -> None:
 def test_a_generation_is_in_the_server_as_it_was_made(
     server: redis.Redis, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """Keys of one node and of several, in few trips or many, under the names that lookups ask for, with their counts
-    and levels."""
+    """Keys of one node and of several, in few trips or many, under the names that lookups ask for, with their counts,
+    bytes and levels."""
     monkeypatch.setattr("featurestore.online.state_store.BYTES_PER_TRIP", size)
     keys = {
         f"{place:05d}": [row(i * 70, i * 70, i, i) for i in range(1 + 90 * (place % 9 == 0))] for place in range(500)
@@ -155,12 +155,14 @@ def test_a_generation_is_in_the_server_as_it_was_made(
     assert (pointer.keys, pointer.rows) == (len(keys), sum(map(len, keys.values())))
     prefix = generation_prefix("bulk", STATE.id, pointer.generation)
     levels = set()
+    written = 0
     for key, rows in keys.items():
         nodes, name = by_inserts(rows, None), key_name(prefix, [key])
+        written += len(name) + sum(map(len, nodes.values())) + sum(map(len, nodes.keys() - {ROOT}))
         assert server.get(name) == nodes.pop(ROOT).encode()
         assert server.hgetall(nodes_name(name)) == {name: text.encode() for name, text in nodes.items()}
         levels |= {int(each.split(b":")[0]) for each in nodes}
-    assert set(pointer.levels) == levels
+    assert (set(pointer.levels), pointer.size) == (levels, written)
     states.drop(STATE, pointer.generation)
     assert not list(server.scan_iter(match="bulk:rows:*"))
 
