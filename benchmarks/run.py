@@ -12,8 +12,10 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
+import traceback
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
@@ -41,15 +43,23 @@ def main() -> None:
     if not has_feast():
         print("Feast is not here: `make bench-peers` brings it")
     found: dict[str, Any] = {"at": f"{now:%Y-%m-%dT%H:%MZ}", "size": asked.size, "machine": machine(), "subjects": {}}
+    failed = []
     for subject in only:
         print(f"{subject} ({asked.size})", flush=True)
         load, started = os.getloadavg()[0], time.perf_counter()
-        with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("BENCH_FOLDER")) as name:
-            rows = import_module(subject).run(asked.size, Path(name))
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            try:
+                rows = import_module(subject).run(asked.size, Path(name))
+            except Exception:  # the other subjects are worth having
+                traceback.print_exc()
+                failed.append(subject)
+                continue
         seconds = round(time.perf_counter() - started, 1)
         found["subjects"][subject] = {"load_before": round(load, 2), "seconds": seconds, "rows": rows}
         out.write_text(json.dumps(found, indent=1) + "\n")
     print(f"written to {out}")
+    if failed:
+        sys.exit(f"error: {', '.join(failed)} failed")
 
 
 def machine() -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -67,18 +66,25 @@ class Side:
         self._log.close()
 
 
-def in_turn(sides: Mapping[str, Side], rounds: Mapping[str, int], name: str, **arguments: Any) -> dict[str, Figure]:
+def in_turn(sides: dict[str, Side], rounds: Mapping[str, int], name: str, **arguments: Any) -> dict[str, Figure]:
     """Call all sides in turn, round after round, so that a slow moment of the machine meets all of them.
 
-    The first round of a side that has several is not counted: it reads files and imports modules.
+    A first round is not counted: it reads files and imports modules. A side with 0 rounds is so slow that its first one
+    has to do. A peer whose process ends, for want of memory above all, is told and left out of `sides` from then on.
     """
     found = {each: Figure() for each in sides}
     for number in range(max(rounds.values()) + 1):
-        for each, side in sides.items():
-            few = rounds[each] == 1
-            if number < rounds[each] + (0 if few else 1):
-                answer = side.call(name, **arguments)
-                if number or few:
+        for each, side in list(sides.items()):
+            if number <= rounds[each]:
+                try:
+                    answer = side.call(name, **arguments)
+                except (RuntimeError, BrokenPipeError) as error:
+                    if each == "ours":
+                        raise
+                    print(f"  {each} is left out: {error}", flush=True)
+                    del sides[each], found[each]
+                    continue
+                if number or not rounds[each]:
                     found[each].rounds.append(answer["seconds"])
                 found[each].peak_mb, found[each].gave = answer["peak_mb"], answer["gave"]
     return found
@@ -87,11 +93,6 @@ def in_turn(sides: Mapping[str, Side], rounds: Mapping[str, int], name: str, **a
 def has_feast() -> bool:
     """Whether `make bench-peers` has been run."""
     return FEAST.is_file()
-
-
-def entered(stack: ExitStack, sides: Mapping[str, Sequence[Any]]) -> dict[str, Side]:
-    """Sides that are open until the stack ends, from `(module, options, python)`."""
-    return {name: stack.enter_context(Side(*each)) for name, each in sides.items()}
 
 
 def line(what: str, unit: str, ours: str, figures: Mapping[str, Figure], *, better: str = "less") -> dict[str, Any]:

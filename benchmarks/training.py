@@ -13,8 +13,8 @@ from sides import FEAST, Figure, Side, has_feast, in_turn, line
 
 SIZES = {"small": (1_000_000, 100_000), "full": (10_000_000, 1_000_000)}
 ROUNDS = 3
-SLOW = {"pandas", "feast"}
-"""Sides of which one round has to do; frames by hand over ten million rows are another."""
+SLOW = {"latest": {"pandas", "feast"}, "windows": {"by_hand"}, "moments": {"by_hand"}}
+"""Sides of which, at full size, the first round has to do."""
 
 
 def run(size: str, folder: Path) -> list[dict[str, Any]]:
@@ -28,7 +28,7 @@ def run(size: str, folder: Path) -> list[dict[str, Any]]:
         ("windows", "sum and count over 4 windows", ("by_hand", "polars")),
         ("moments", "sum, count, mean, min, max over 4 windows", ("by_hand",)),
     ):
-        slow = {*SLOW, "by_hand"} if size == "full" and question != "latest" else SLOW
+        slow = SLOW[question] if size == "full" else ()
         figures = compare(folder, question, [peer for peer in peers if peer != "feast" or has_feast()], ROUNDS, slow)
         found.append(line(f"{what}, {shape}", "s", "ours", figures))
         memory = {name: Figure([figure.peak_mb]) for name, figure in figures.items()}
@@ -38,7 +38,7 @@ def run(size: str, folder: Path) -> list[dict[str, Any]]:
 
 
 def compare(
-    folder: Path, question: str, peers: list[str], rounds: int, slow: Collection[str] = SLOW
+    folder: Path, question: str, peers: list[str], rounds: int, slow: Collection[str] = ()
 ) -> dict[str, Figure]:
     """Seconds and memory of ours and some peers, once all have given the same values."""
     with ExitStack() as stack:
@@ -47,11 +47,11 @@ def compare(
         for peer in peers:
             python = {"python": FEAST} if peer == "feast" else {}
             sides[peer] = stack.enter_context(Side(modules.get(peer, peer), {"folder": str(folder)}, **python))
-        turns = {name: 1 if name in slow else rounds for name in sides}
+        turns = {name: 0 if name in slow else rounds for name in sides}
         figures = in_turn(sides, turns, "training", question=question)
         for name, side in sides.items():
             side.call("save", path=str(folder / f"{name}.{question}.parquet"))
-    for peer in peers:
+    for peer in figures.keys() - {"ours"}:
         check_same(folder, question, peer)
     return figures
 

@@ -6,6 +6,7 @@ a slice of each column, found by halving, and no row is made to answer it.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
@@ -59,6 +60,13 @@ def rows_of(columns: Columns) -> list[Row]:
 def chosen(columns: Columns, places: Sequence[int]) -> Columns:
     """Some rows of columns."""
     return [None if column is None else [column[place] for place in places] for column in columns]
+
+
+def outermost(end: str, events: list[int], low: int, high: int, n: int) -> tuple[int, int]:
+    """Where the n rows that happened first or last are, and all that happened together with one of them."""
+    if end == "first":
+        return low, bisect_right(events, events[min(low + n, high) - 1], low, high)
+    return bisect_left(events, events[max(high - n, low)], low, high), high
 
 
 def held_columns(leaf: Node) -> Columns:

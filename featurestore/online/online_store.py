@@ -172,10 +172,9 @@ class OnlineStore:
         checked, call = check_events(scan, events), secrets.token_hex(6)
         with self.log.turn(scan.source):
             self._follow(scan.source, states)  # what another writer left, so that the counts are of this call's rows
-            if scan.known_at is None:
-                self._hold(states)
+            held_us = self._hold(states) if scan.known_at is None else 0
             try:
-                positions = self._commit(scan, checked, call)
+                positions = self._commit(scan, checked, call, held_us or self.clock_us())
             except BaseException:
                 self._follow(scan.source, states)
                 raise
@@ -264,32 +263,27 @@ class OnlineStore:
                 fix="wait for the writer, or run `featurestore ingest` or `materialize`",
             )
 
-    def _commit(self, scan: Scan, checked: Checked, call: str) -> range:
+    def _commit(self, scan: Scan, checked: Checked, call: str, clock_us: int) -> range:
         if checked.quarantined:
-            self.quarantine.append(scan.source, call, self.clock_us(), checked.quarantined)
+            self.quarantine.append(scan.source, call, clock_us, checked.quarantined)
         if not checked.rows:
             return range(0)
-        stamp_us = max(self.clock_us(), (self.log.last_known_at_us(scan.source) or 0) + 1)
+        stamp_us = max(clock_us, (self.log.last_known_at_us(scan.source) or 0) + 1)
         return self.log.append(scan.source, encode(checked.rows, scan), stamp_us)
 
-    def _hold(self, states: Sequence[State]) -> None:
-        """Keep lookups before the stamp that is about to be taken, until its rows are in every key (R13)."""
-        now_us = self.clock_us()
-        found = self.states.pointers(states)
-        self.states.publish({each: replace(pointer, pending_us=now_us) for each, pointer in found.items() if pointer})
+    def _hold(self, states: Sequence[State]) -> int:
+        """Keep lookups before the stamp that is about to be taken, until its rows are in every key (R13). Gives the
+        clock once they are held, which the stamp may be; 0 when there is no state to hold."""
+        now_us, found = self.states.look(states)
+        return self.states.publish({each: replace(pointer, pending_us=now_us) for each, pointer in found.items()})
 
     def _follow(self, source: str, states: Sequence[State]) -> dict[str, Counts]:
         """Apply what the log has beyond the pointers of a source's states, and let lookups see all of it at once."""
         counts: dict[str, Counts] = {}
         moved: dict[str, Pointer] = {}
         mine = {state.id: state for state in states if state.scan.source == source}
-        now_us = self.clock_us() if mine else 0
         head = self.log.head(source)
-        found = {
-            state_id: pointer
-            for state_id, pointer in self.states.pointers(list(mine.values())).items()
-            if pointer is not None
-        }
+        now_us, found = self.states.look(list(mine.values())) if mine else (0, {})
         for state_id, pointer in found.items():
             self._check_own_log(mine[state_id], pointer)
         # Before any key has a row that lookups may see at once, they can know of it.

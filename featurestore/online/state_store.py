@@ -20,7 +20,7 @@ from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, times_and_identity
 from featurestore.online.keys import generation_prefix, key_name, key_names, nodes_name, pointer_name
 from featurestore.online.leaves import EVENT, Node, Row, opened, visible_us
-from featurestore.online.pointers import Pointer, reaching, read_pointers
+from featurestore.online.pointers import Pointer, decode_pointer, reaching, read_pointers
 from featurestore.online.radix import ROOT, path_names
 from featurestore.online.tree import Tree
 from featurestore.online.trips import Command, Exchange, exchange_of
@@ -74,6 +74,15 @@ class StateStore:
     def pointers(self, states: Sequence[State]) -> dict[str, Pointer | None]:
         """Where each state stands; None for one that was never published."""
         return read_pointers(self._client, self._project, states)
+
+    def look(self, states: Sequence[State]) -> tuple[int, dict[str, Pointer]]:
+        """The server's clock, and where each published state stands, in one trip."""
+        names = [pointer_name(self._project, state.id) for state in states]
+        commands: list[Command] = [(b"TIME",), (b"MGET", *names)] if names else [(b"TIME",)]
+        with reaching(self._client):
+            clock, *found = self._exchange(commands)
+        held = zip(states, found[0] if found else (), strict=True)
+        return _us(clock), {state.id: decode_pointer(data, state) for state, data in held if data}
 
     def apply(
         self,
@@ -218,13 +227,14 @@ class StateStore:
                 total += found.rows
         return replace(pointer, generation=generation, keys=keys, rows=total, levels=tuple(sorted(levels)))
 
-    def publish(self, pointers: dict[str, Pointer]) -> None:
-        """Make states serve, all at once."""
-        if pointers:
-            with reaching(self._client):
-                self._client.mset(
-                    {pointer_name(self._project, state_id): pointer.encode() for state_id, pointer in pointers.items()}
-                )
+    def publish(self, pointers: dict[str, Pointer]) -> int:
+        """Make states serve, all at once. Gives the server's clock after that, 0 when there is none to publish."""
+        if not pointers:
+            return 0
+        pairs = [(pointer_name(self._project, state_id), pointer.encode()) for state_id, pointer in pointers.items()]
+        with reaching(self._client):
+            _, clock = self._exchange([(b"MSET", *chain.from_iterable(pairs)), (b"TIME",)])
+        return _us(clock)
 
     def drop_others(self, state: State, generation: str | None) -> None:
         """Remove every generation of a state but one. A reader that was reading it notices by the pointer and reads
@@ -318,6 +328,11 @@ class _Writes:
             if kind is None:
                 self._send()
                 self._arrived()
+
+
+def _us(clock: Sequence[Any]) -> int:
+    seconds, micros = clock
+    return int(seconds) * 1_000_000 + int(micros)
 
 
 def _opened(data: bytes | None) -> Node | None:

@@ -15,7 +15,7 @@ Source: radix trees; pre-aggregation as in Li et al. 2005 (panes), here with exa
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +37,7 @@ from featurestore.online.leaves import (
     columns_of,
     held_columns,
     is_leaf,
+    outermost,
     visible_us,
 )
 from featurestore.online.radix import BITS, BOTTOM, ROOT, TOP, covered, node_name, prefix_of
@@ -97,7 +98,7 @@ class Tree:
             places = [] if bits is None else [each for each in range(low, high) if bits[each] >> use.filter & 1]
             columns, low, high = chosen(columns, places), 0, len(places)
         if fold.near and low < high and use.by is None:  # the others cannot come first, or last
-            low, high = _near(fold.near, columns[EVENT], low, high, use.n or 1)
+            low, high = outermost(fold.near, columns[EVENT], low, high, use.n or 1)
         nulls = [None] * (high - low)
 
         def part(place: int) -> list[Any]:
@@ -143,6 +144,13 @@ class Tree:
         return sorted(missing)
 
     # reading
+
+    def visible_leaf(self, as_of_us: int) -> Columns | None:
+        """The columns of a root that is a leaf, all of whose rows were known by an instant; None for any other."""
+        columns: Columns | None = self.root.get("cols")
+        if not columns or (columns[KNOWN] is not None and max(columns[KNOWN]) >= as_of_us):
+            return None
+        return columns
 
     def collect(
         self,
@@ -375,13 +383,6 @@ class Tree:
     def _merged(self, summaries: Sequence[list[Any]]) -> list[Any]:
         latest, *folds = zip(*summaries, strict=True)
         return [max(latest), *(self.merge(place, states) for place, states in enumerate(folds))]
-
-
-def _near(end: str, events: list[int], low: int, high: int, n: int) -> tuple[int, int]:
-    """Where the n rows that happened first or last are, and all that happened together with one of them."""
-    if end == "first":
-        return low, bisect_right(events, events[min(low + n, high) - 1], low, high)
-    return bisect_left(events, events[max(high - n, low)], low, high), high
 
 
 def grown(state: State, rows: list[Row], seen_us: int, horizon_us: int | None) -> Tree:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from featurestore.expr.nodes import Aggregate
 from featurestore.online.evaluate import answer_key
+from featurestore.online.leaves import EVENT
 from featurestore.online.radix import path_names
 from featurestore.online.tree import Piece, Tree
 from featurestore.plan.nodes import View
@@ -138,13 +140,21 @@ class ViewReader:
     ) -> None:
         """Every fold of windows that end together: each is the next shorter one and the piece before it."""
         total: dict[int, Any] = {}
+        leaf = tree.visible_leaf(at_us)
+        top = 0 if leaf is None else bisect_left(leaf[EVENT], min(high, at_us))
         for low, place, folds in windows:
             pieces: list[Piece] = []
             summaries: list[list[Any]] = []
-            tree.collect(low, high, at_us, pieces, summaries, missing)
-            high = low
-            if missing:
-                continue
+            if leaf is not None:  # most keys: their rows are one slice after the other
+                bottom = bisect_left(leaf[EVENT], low, 0, top)
+                if bottom < top:
+                    pieces.append((leaf, bottom, top))
+                top = bottom
+            else:
+                tree.collect(low, high, at_us, pieces, summaries, missing)
+                high = low
+                if missing:
+                    continue
             if pieces or summaries:
                 for fold in folds:
                     parts = [summary[fold + 1] for summary in summaries]

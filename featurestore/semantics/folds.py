@@ -10,7 +10,7 @@ In DuckDB a fold first derives columns from a row's value `{v}`, then collects a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -39,6 +39,11 @@ def _entries(values: Sequence[Value], ranks: Sequence[Rank]) -> list[list[Any]]:
     return [
         [*rank, list(value) if isinstance(value, tuple) else value] for rank, value in zip(ranks, values, strict=True)
     ]
+
+
+def _outermost(choose: Callable[..., Any], entries: Sequence[Any]) -> State:
+    """The entry that comes first or last; most often there is one."""
+    return entries[0] if len(entries) == 1 else choose(entries, key=_rank_key, default=None)
 
 
 def _add(states: Sequence[State], _: int) -> State:
@@ -143,7 +148,7 @@ FOLDS: Final[dict[str, Fold]] = {
         Fold(
             "first",
             None,
-            lambda values, ranks, _: min(_entries(values, ranks), key=_rank_key, default=None),
+            lambda values, ranks, _: _outermost(min, _entries(values, ranks)),
             _either(lambda states: min(states, key=_rank_key)),
             (("e", "arg_min({{'v': {v}}}, {rank})"),),
             ordered=True,
@@ -152,7 +157,7 @@ FOLDS: Final[dict[str, Fold]] = {
         Fold(
             "last",
             None,
-            lambda values, ranks, _: max(_entries(values, ranks), key=_rank_key, default=None),
+            lambda values, ranks, _: _outermost(max, _entries(values, ranks)),
             _either(lambda states: max(states, key=_rank_key)),
             (("e", "arg_max({{'v': {v}}}, {rank})"),),
             ordered=True,
