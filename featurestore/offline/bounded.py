@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -41,7 +42,7 @@ from featurestore.offline.python_functions import calling
 from featurestore.offline.scan import History, reading
 from featurestore.offline.spine import SPOOLED, Spine, SpineQuery, ask, check_names, spooled
 from featurestore.offline.states import zones_of
-from featurestore.offline.unchanged import digest_of
+from featurestore.offline.unchanged import check_spine, digest_of, seen_spine
 from featurestore.offline.work import Work, work_folder
 from featurestore.offline.written import GROUP_ROWS, Writer, side_by_side, written
 from featurestore.plan.nodes import Plan
@@ -136,6 +137,7 @@ def build_bounded(
                     spine = spooled(
                         work.piece(f"spine{SPOOLED}", lambda path: query.spool(path, bounds.memory_limit, work.spill))
                     )
+                seen = seen_spine(spine) if spine.file else []
                 check_names(plan, spine.schema, statuses)
                 for zone in sorted(zones_of(plan.expressions)):
                     define_zone(connection, zone)
@@ -146,7 +148,9 @@ def build_bounded(
                 build.tell("writing the file")
                 target = to or work.folder / "dataset.parquet"
                 with written(target) as path:
-                    _write(build, spine, asked, answers, path, limit_bytes(bounds.memory_limit), statuses=statuses)
+                    _write(
+                        build, spine, asked, answers, path, seen, limit_bytes(bounds.memory_limit), statuses=statuses
+                    )
         finally:
             connection.close()
         held = target if to is not None else pq.ParquetFile(target).read()
@@ -185,7 +189,6 @@ def _read(build: _Build) -> tuple[dict[str, SetAside], str]:
         scan, source = rows.scan, rows.scan.source
         states = [state for state in build.plan.states if state.scan.source == source]
         build.tell(f"{rows.told}: its rows into {build.work.buckets} buckets")
-
         text = counted_sql(build.connection, scan, build.history, states, once=True)
         build.texts.append(bucketed_rows(text, rows, build.work.buckets))
         with reading(scan):
@@ -232,6 +235,7 @@ def _write(
     asked: Path,
     answers: dict[str, list[Path]],
     target: Path,
+    seen: list[Any],
     limit: int,
     *,
     statuses: bool,
@@ -258,6 +262,7 @@ def _write(
         first = 0
         try:
             for table in spine.tables(portion) if spine.rows else [spine.schema.empty_table()]:
+                check_spine(spine, seen)
                 found = interruptible(connection, features, first)
                 whole = side_by_side(table, found, plan, statuses=statuses)
                 writer = writer or Writer(target, whole.schema)

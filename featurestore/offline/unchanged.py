@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from featurestore.define.data import Frame
+from featurestore.errors import InputError
 from featurestore.offline.buckets import Part, answers_sql, features_sql
 from featurestore.offline.scan import History, files_of
 from featurestore.offline.spine import Spine, SpineQuery
@@ -32,10 +33,21 @@ def digest_of(
         [
             [plan.version, [[given.name, str(given.dtype)] for given in plan.inputs], texts],
             [[source, _source(scan, history)] for source, scan in scans.items()],
-            [as_of, _spine(spine)],
+            [as_of, seen_spine(spine)],
             [product_version(), duckdb.__version__, pa.__version__],
         ]
     )
+
+
+def check_spine(spine: Spine, seen: list[Any]) -> None:
+    """Refuse a spine whose file was written anew since it was seen: its columns would stand beside features of other
+    rows. Raises: InputError."""
+    if spine.file and seen_spine(spine) != seen:
+        raise InputError(
+            "the spine's file was changed while the training set was built",
+            where=str(spine.file),
+            fix="build it again",
+        )
 
 
 def _source(scan: Scan, history: History) -> list[Any]:
@@ -49,7 +61,8 @@ def _source(scan: Scan, history: History) -> list[Any]:
     return [repr(scan.data), [_file(path) for path in files_of(scan.source, scan.data, history.root)], log]
 
 
-def _spine(spine: Spine | SpineQuery) -> list[Any]:
+def seen_spine(spine: Spine | SpineQuery) -> list[Any]:
+    """What a spine is known by."""
     if isinstance(spine, SpineQuery):
         return [spine.sql, [_file(path) for path in spine.files]]
     return [_content(spine.held) if isinstance(spine.held, pa.Table) else _file(spine.held)]

@@ -247,6 +247,20 @@ def test_rows_that_are_pushed_during_a_build_are_not_in_it(store: FeatureStore) 
     assert built(store, spine_table(), "later", 2)[0] != expected
 
 
+def test_a_spine_that_changes_during_a_build_is_refused(store: FeatureStore) -> None:
+    """The columns of one spine are never written beside the features of another."""
+    path = store.config.root / "spine.parquet"
+    pq.write_table(spine_table(), path)
+
+    def progress(what: str, _: int, __: int) -> None:
+        if what == "writing the file":
+            pq.write_table(spine_table().slice(1), path)
+
+    with pytest.raises(InputError, match="was changed while the training set was built"):
+        built(store, "spine.parquet", "changed", 2, progress=progress)
+    assert not list(store.config.root.glob("changed*"))
+
+
 def test_two_processes_do_not_build_the_same(store: FeatureStore) -> None:
     """While one builds, another that asks for the same is refused, and one that asks for something else is not."""
     said: list[str] = []
