@@ -18,13 +18,21 @@ from featurestore.plan.outcomes import Counts, SetAside, reason_text
 
 
 def read_source(
-    connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, states: Sequence[State], table: str
+    connection: duckdb.DuckDBPyConnection,
+    scan: Scan,
+    history: History,
+    states: Sequence[State],
+    table: str,
+    *,
+    identity: bool = True,
 ) -> str:
     """Read a source into `table`: the columns that its states need, and what the account needs; all columns of a static
-    source, whose content is part of a version. Gives the statement that did it."""
+    source, whose content is part of a version. `identity` may be left out where rows have no RowId. Gives the statement
+    that did it."""
     text = scan_sql(connection, scan, history, counted=True)
     needed = {name for state in states for name in _columns_of(state)}
     unused = [quoted(held(each.name)) for each in scan.columns if each.name not in needed and scan.event_at is not None]
+    unused += [] if identity else ["row_id", "fingerprint"]
     rest = f" EXCLUDE ({', '.join(unused)})" if unused else ""
     statement = f"CREATE TEMP TABLE {quoted(table)} AS\nSELECT *{rest} FROM (\n    {text}\n)"
     with reading(scan):

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from featurestore.errors import InputError, InvalidValue, MissingAsOf, MissingColumn, NaiveTime, did_you_mean, rename_to
@@ -98,7 +99,9 @@ def ask(connection: duckdb.DuckDBPyConnection, plan: Plan, spine: pa.Table, as_o
         name: f"s{place}" for place, name in enumerate(dict.fromkeys([as_of, *(each.name for each in plan.inputs)]))
     }
     held: dict[str, Any] = {place: spine.column(name) for name, place in places.items()}
-    connection.register("spine", pa.table(held).append_column("spine_row", pa.array(range(spine.num_rows), pa.int64())))
+    # places from 0 on, without an object of Python for each
+    places_of_rows = pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), spine.num_rows)), 1)
+    connection.register("spine", pa.table(held).append_column("spine_row", places_of_rows))
     described = {
         str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE SELECT * FROM spine").fetchall()
     }

@@ -1,0 +1,182 @@
+"""How a training set is computed: chosen by what is counted of its rows and questions, never by a guess. Every choice
+gives the same bits; only the time differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+
+from featurestore.offline.columns import held
+from featurestore.offline.connection import quoted
+from featurestore.offline.states import key_names
+from featurestore.offline.tiles import RADIX, Tiling
+from featurestore.offline.windows import instant_of
+from featurestore.plan.nodes import Answer, Plan, State, View
+from featurestore.plan.outcomes import SetAside
+from featurestore.semantics.folds import FOLDS
+from featurestore.semantics.instants import LATEST_US
+from featurestore.semantics.windows import Span
+
+BUSY_ROWS = 512
+"""A window of a key is worth tiles when it holds about this many rows: below, meeting them one by one is as fast."""
+TILE_ROWS = 8
+"""So many rows of the busiest key are in one of the least tiles, on average."""
+SHARES = (0.5, 0.9, 0.99, 0.999)
+"""Shares of the rows that may be on time where rows become visible differently long after they happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a state's rows.
+
+    `lag_us` is how long after it happens every row becomes visible, None where that differs. `alike` says that
+    `known_at` tells no two rows of an instant apart, `once` that no fact was delivered twice.
+    """
+
+    lag_us: int | None = None
+    alike: bool = False
+    once: bool = False
+
+
+NOTHING = Known()
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What was chosen: `known` by state, `tilings` by view; and why, by view."""
+
+    known: Mapping[str, Known] = field(default_factory=dict)
+    tilings: Mapping[str, Tiling] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+
+    def known_of(self, state: State) -> Known:
+        """What is known of the rows of a state."""
+        return self.known.get(state.id, NOTHING)
+
+    def tiling_of(self, view: View) -> Tiling | None:
+        """The tiles of a view's busy keys, if it has any."""
+        return self.tilings.get(view.name)
+
+
+NO_CHOICES = Choices()
+
+
+def is_latest(state: State, answer: Answer, known: Known) -> bool:
+    """Whether an answer is the latest row before its instant, and rows become visible in order."""
+    use = state.folds[answer.fold]
+    return use.fold == "last" and use.by is None and not answer.node.span.offset_us and known.lag_us is not None
+
+
+def choose(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    tables: Mapping[str, str],
+    accounts: Mapping[str, SetAside] | None = None,
+) -> Choices:
+    """Count and choose, for the questions in `asked` and the rows in a table for each source. `accounts` tell where
+    nothing was delivered twice."""
+    lags = {source: _lag(connection, table) for source, table in tables.items()}
+    known = {}
+    for state in plan.states:
+        counts = accounts[state.scan.source].states[state.id] if accounts else None
+        known[state.id] = Known(*lags[state.scan.source], once=counts is not None and not counts.duplicate)
+    tilings, why = {}, {}
+    for view in plan.views:
+        if view.state is not None and _spans(view, view.state, known[view.state.id]):
+            found = _tiling(connection, view, view.state, tables[view.state.scan.source], known[view.state.id])
+            if found:
+                tilings[view.name], why[view.name] = found
+            else:
+                why[view.name] = f"no key has {BUSY_ROWS} rows or more, and questions enough, to be worth tiles"
+    return Choices(known, tilings, why)
+
+
+def _lag(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int | None, bool]:
+    """How long after they happen all rows become visible, and whether `known_at` tells none of an instant apart."""
+    [(least, most)] = connection.execute(
+        f"SELECT min(known_at_us - event_at_us), max(known_at_us - event_at_us) FROM {quoted(table)} WHERE usable"
+    ).fetchall()
+    if least is None:
+        return 0, True
+    if most <= 0:
+        return 0, least == most
+    return (most, True) if least == most <= LATEST_US else (None, False)
+
+
+def _tiling(
+    connection: duckdb.DuckDBPyConnection, view: View, state: State, table: str, known: Known
+) -> tuple[Tiling, str] | None:
+    """The tiles of a view and why it has them, if it has keys that are busy enough: with so many questions and rows
+    that meeting them one by one would cost more."""
+    lengths = [span.length_us for span in _spans(view, state, known)]
+    keys, busy = key_names(state), f"{view.name}.busy"
+    columns = ", ".join(f"{quoted(held(name))} AS {key}" for name, key in zip(state.key, keys, strict=True))
+    inputs = ", ".join(f"{quoted(f'i_{name}')} AS {key}" for name, key in zip(view.inputs, keys, strict=True))
+    met = " + ".join("n" if length is None else f"n * least(1.0, {length} / lasted)" for length in lengths)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {quoted(busy)} AS\n"
+        "WITH\n"
+        "  -- the rows of each key\n"
+        f"  held AS (SELECT {columns}, count(*) AS n, min(event_at_us) AS first_us, max(event_at_us) AS last_us,\n"
+        "    greatest(CAST(last_us AS DOUBLE) - first_us, 1.0) AS lasted\n"
+        f"    FROM {quoted(table)} WHERE usable GROUP BY ALL HAVING count(*) >= {BUSY_ROWS}),\n"
+        "  -- the questions to each key\n"
+        f"  wanted AS (SELECT {inputs}, count(DISTINCT {instant_of(view, 'as_of_us')}) AS q FROM asked GROUP BY ALL)\n"
+        f"SELECT *, {met} AS met FROM held JOIN wanted USING ({', '.join(keys)})\n"
+        # tiles cost what so many rows of each window do, and what the key's own rows do a few times over
+        f"WHERE q * ({met}) > q * {len(lengths) * BUSY_ROWS} + 8 * n"
+    )
+    [(count, rows, asked, first_us, last_us, dense_us, lasted, average)] = connection.execute(
+        "SELECT count(*), sum(n), sum(q), min(first_us), max(last_us), min(lasted / n), max(lasted), "
+        f"sum(q * met) / sum(q) FROM {quoted(busy)}"
+    ).fetchall()
+    if not count:
+        return None
+    longest = lasted if None in lengths else min(lasted, max(length or 0 for length in lengths))
+    widths = [1 << max(0, int(dense_us * TILE_ROWS).bit_length() - 1)]
+    while widths[-1] * RADIX * 2 <= longest:
+        widths.append(widths[-1] * RADIX)
+    late_us, late, soon = known.lag_us or 0, False, False
+    if known.lag_us is None:
+        late_us, late = _late(connection, state, table, busy, longest)
+        soon = True
+    whose = "1 busy key, which has" if count == 1 else f"{count:,} busy keys, which have"
+    told = (
+        f"{whose} {rows:,} rows and {asked:,} questions that would meet {average:,.0f} rows each, in tiles of "
+        f"{widths[0] / 1e6:.3g} s to {widths[-1] / 1e6:.3g} s"
+    )
+    if late:
+        told += f"; rows visible more than {late_us / 1e6:.3g} s after they happen are met one by one"
+    return Tiling(quoted(busy), tuple(widths), first_us, last_us, late_us, late, soon), told
+
+
+def _spans(view: View, state: State, known: Known) -> list[Span]:
+    """The windows that could be collected from tiles."""
+    found: dict[Span, None] = {}
+    for answer in view.answers:
+        use = state.folds[answer.fold]
+        fold, span = FOLDS[use.fold], answer.node.span
+        running = span.length_us is None and use.by is None and fold.running and not fold.sql_block
+        if fold.sql_merge and not running and not is_latest(state, answer, known):
+            found[span] = None
+    return list(found)
+
+
+def _late(
+    connection: duckdb.DuckDBPyConnection, state: State, table: str, busy: str, longest: float
+) -> tuple[int, bool]:
+    """After how long a row is late, and whether any is: so that a question meets few rows that are late, and few that
+    happened so recently that they might be."""
+    lag = "greatest(known_at_us - event_at_us, 0)"
+    same = " AND ".join(
+        f"r.{quoted(held(name))} = h.{key}" for name, key in zip(state.key, key_names(state), strict=True)
+    )
+    [(lags, most, rate)] = connection.execute(
+        f"SELECT quantile_disc({lag}, {list(SHARES)}), max({lag}), max(h.n / h.lasted)\n"
+        f"FROM {quoted(table)} r JOIN {quoted(busy)} h ON {same} WHERE r.usable"
+    ).fetchall()
+    pairs = [*zip(lags, SHARES, strict=True), (most, 1.0)]
+    late_us, _ = min(pairs, key=lambda pair: pair[0] * rate + (1 - pair[1]) * rate * longest)
+    return late_us, late_us < most
