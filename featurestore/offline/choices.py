@@ -89,7 +89,7 @@ def choose(
             if found:
                 tilings[view.name], why[view.name] = found
             else:
-                why[view.name] = f"no key has {BUSY_ROWS} rows or more, and questions enough, to be worth tiles"
+                why[view.name] = f"row by row: no key has {BUSY_ROWS} rows and enough questions for tiles to pay"
     return Choices(known, tilings, why)
 
 

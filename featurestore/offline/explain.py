@@ -72,7 +72,7 @@ def _view(plan: Plan, view: View, choices: Choices) -> list[str]:
 def _how(part: Part) -> str:
     span, how = part
     if how.startswith(LATEST):
-        return "latest row: one row an instant, the last before the question's by an ASOF join, as rows become visible in order"
+        return "latest row: one row an instant, and an ASOF join, as rows become visible in the order they happen"
     if span.length_us is None and not how:
         return "all history: running totals in the order in which rows became visible, the last before the instant"
     each = {"": "", "anew": "", "row by row": ", row by row", "blocks": ", by block of time"}.get(how, ", by category")
