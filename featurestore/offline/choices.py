@@ -23,6 +23,14 @@ BUSY_ROWS = 512
 """A window of a key is worth tiles when it holds about this many rows: below, meeting them one by one is as fast."""
 TILE_ROWS = 8
 """So many rows of the busiest key are in one of the least tiles, on average."""
+MANY_ROWS, FEW = 100_000, 50
+"""Rows of keys that nobody asks for are left out first when there are so many rows, and so many times as many as
+questions."""
+LAG = "greatest(known_at_us, event_at_us) - 1 - event_at_us"
+"""How long after it happens a row becomes visible, less one: the greatest lag is one more than an integer holds."""
+BEFORE = "greatest(known_at_us, event_at_us) - 1 - known_at_us"
+MOST_US = 1 << 60
+"""No tile is wider: what is found by cells of some of its widths must be an integer still."""
 SHARES = (0.5, 0.9, 0.99, 0.999)
 """Shares of the rows that may be on time where rows become visible differently long after they happen."""
 
@@ -32,12 +40,14 @@ class Known:
     """What is known of a state's rows.
 
     `lag_us` is how long after it happens every row becomes visible, None where that differs. `alike` says that
-    `known_at` tells no two rows of an instant apart, `once` that no fact was delivered twice.
+    `known_at` tells no two rows of an instant apart, `once` that no fact was delivered twice, and `few` that
+    the questions ask for so few keys that rows of others are better left out first.
     """
 
     lag_us: int | None = None
     alike: bool = False
     once: bool = False
+    few: bool = False
 
 
 NOTHING = Known()
@@ -77,32 +87,37 @@ def choose(
 ) -> Choices:
     """Count and choose, for the questions in `asked` and the rows in a table for each source. `accounts` tell where
     nothing was delivered twice."""
-    lags = {source: _lag(connection, table) for source, table in tables.items()}
+    found = {source: _known(connection, table) for source, table in tables.items()}
+    [(asked,)] = connection.execute("SELECT count(*) FROM asked").fetchall()
     known = {}
     for state in plan.states:
+        rows, lag_us, alike = found[state.scan.source]
         counts = accounts[state.scan.source].states[state.id] if accounts else None
-        known[state.id] = Known(*lags[state.scan.source], once=counts is not None and not counts.duplicate)
+        once = counts is not None and not counts.duplicate
+        known[state.id] = Known(lag_us, alike, once, rows >= MANY_ROWS and asked * FEW <= rows)
     tilings, why = {}, {}
     for view in plan.views:
         if view.state is not None and _spans(view, view.state, known[view.state.id]):
-            found = _tiling(connection, view, view.state, tables[view.state.scan.source], known[view.state.id])
-            if found:
-                tilings[view.name], why[view.name] = found
+            tiled = _tiling(connection, view, view.state, tables[view.state.scan.source], known[view.state.id])
+            if tiled:
+                tilings[view.name], why[view.name] = tiled
             else:
                 why[view.name] = f"row by row: no key has {BUSY_ROWS} rows and enough questions for tiles to pay"
     return Choices(known, tilings, why)
 
 
-def _lag(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int | None, bool]:
-    """How long after they happen all rows become visible, and whether `known_at` tells none of an instant apart."""
-    [(least, most)] = connection.execute(
-        f"SELECT min(known_at_us - event_at_us), max(known_at_us - event_at_us) FROM {quoted(table)} WHERE usable"
+def _known(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | None, bool]:
+    """How many rows there are, how long after they happen all become visible, and whether `known_at` tells none of an
+    instant apart."""
+    [(rows, least, most, before, longest_before)] = connection.execute(
+        f"SELECT count(*), min({LAG}), max({LAG}), min({BEFORE}), max({BEFORE}) FROM {quoted(table)} WHERE usable"
     ).fetchall()
-    if least is None:
-        return 0, True
-    if most <= 0:
-        return 0, least == most
-    return (most, True) if least == most <= LATEST_US else (None, False)
+    if not rows:
+        return 0, 0, True
+    lag_us = least + 1
+    return (
+        (rows, lag_us, bool(lag_us or before == longest_before)) if least == most < LATEST_US else (rows, None, False)
+    )
 
 
 def _tiling(
@@ -134,7 +149,7 @@ def _tiling(
     ).fetchall()
     if not count:
         return None
-    longest = lasted if None in lengths else min(lasted, max(length or 0 for length in lengths))
+    longest = min(lasted, MOST_US, *([] if None in lengths else [max(length or 0 for length in lengths)]))
     widths = [1 << max(0, int(dense_us * TILE_ROWS).bit_length() - 1)]
     while widths[-1] * RADIX * 2 <= longest:
         widths.append(widths[-1] * RADIX)
@@ -169,14 +184,14 @@ def _late(
 ) -> tuple[int, bool]:
     """After how long a row is late, and whether any is: so that a question meets few rows that are late, and few that
     happened so recently that they might be."""
-    lag = "greatest(known_at_us - event_at_us, 0)"
     same = " AND ".join(
         f"r.{quoted(held(name))} = h.{key}" for name, key in zip(state.key, key_names(state), strict=True)
     )
     [(lags, most, rate)] = connection.execute(
-        f"SELECT quantile_disc({lag}, {list(SHARES)}), max({lag}), max(h.n / h.lasted)\n"
+        f"SELECT quantile_disc({LAG}, {list(SHARES)}), max({LAG}), max(h.n / h.lasted)\n"
         f"FROM {quoted(table)} r JOIN {quoted(busy)} h ON {same} WHERE r.usable"
     ).fetchall()
     pairs = [*zip(lags, SHARES, strict=True), (most, 1.0)]
-    late_us, _ = min(pairs, key=lambda pair: pair[0] * rate + (1 - pair[1]) * rate * longest)
-    return late_us, late_us < most
+    lag, _ = min(pairs, key=lambda pair: pair[0] * rate + (1 - pair[1]) * rate * longest)
+    late_us = min(lag + 1, LATEST_US)
+    return late_us, late_us < most + 1

@@ -11,7 +11,7 @@ from featurestore.offline.ctes import Ctes, cte_name
 from featurestore.offline.expressions import Leaf, SqlExpressions, presented
 from featurestore.offline.parts import add_parts
 from featurestore.offline.stages import staged
-from featurestore.offline.states import lanes_sql, state_sql
+from featurestore.offline.states import asked_rows, lanes_sql, state_sql
 from featurestore.offline.windows import instant_of
 from featurestore.plan.nodes import Plan, State, View
 from featurestore.semantics.statuses import NOT_FOUND, NULL, OK, OVERFLOW
@@ -53,10 +53,14 @@ def _state_ctes(select: Ctes, state: State, plan: Plan, choices: Choices) -> str
     rows, known = quoted(cte_name(state.scan.source, "rows")), choices.known_of(state)
     answers = (answer for view in plan.views if view.state == state for answer in view.answers)
     uses = {state.folds[answer.fold]: None for answer in answers if not is_latest(state, answer, known)}
+    if known.few:
+        rows = asked_rows(plan, state, rows)
     facts = select.add(
         state.id,
         f"{state.scan.source} by {', '.join(state.key)}: what each row brings",
-        state_sql(state, rows, once=known.once or state.scan.row_id is None),
+        state_sql(
+            state, asked_rows(plan, state, rows) if known.few else rows, once=known.once or state.scan.row_id is None
+        ),
     )
     if not uses:
         return facts

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from featurestore.expr.nodes import Call, ColumnRef, Node, walk
+from featurestore.expr.nodes import Call, ColumnRef, Node, PythonCall, walk
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
 from featurestore.offline.expressions import Leaf, SqlExpressions
 from featurestore.offline.stages import staged
-from featurestore.plan.nodes import FoldUse, State
+from featurestore.plan.nodes import FoldUse, Plan, State
 from featurestore.semantics.folding.row import ADDED
 from featurestore.semantics.folds import FOLDS
 
@@ -48,6 +48,19 @@ def state_sql(state: State, rows: str, *, once: bool = False) -> str:
         else ""
     )
     return f"SELECT\n      {columns}\n    FROM {rows}\n    WHERE {keyed}{first}"
+
+
+def asked_rows(plan: Plan, state: State, rows: str) -> str:
+    """The rows of the keys that the table `asked` asks a state for; all of them where a row function must see each."""
+    if any(isinstance(node, PythonCall) for top in (*state.inputs, *state.filters) for node in walk(top)):
+        return rows
+    tests = []
+    for view in plan.views:
+        if view.state == state:
+            pairs = zip(state.key, view.inputs, strict=True)
+            same = " AND ".join(f"r.{quoted(held(name))} = asked.{quoted(f'i_{given}')}" for name, given in pairs)
+            tests.append(f"EXISTS (SELECT 1 FROM asked WHERE {same})")
+    return f"(SELECT * FROM {rows} r WHERE {' OR '.join(dict.fromkeys(tests))})"
 
 
 def lanes_sql(state: State, facts: str, uses: Iterable[FoldUse]) -> str:

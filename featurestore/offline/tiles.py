@@ -172,4 +172,5 @@ def tiled_sql(
 
 
 def _on_time(tiling: Tiling) -> str:
-    return f"r.visible_at_us - r.event_at_us <= {tiling.late_us}"
+    # less one: the greatest lag is one more than an integer holds
+    return f"r.visible_at_us - 1 - r.event_at_us < {tiling.late_us}"

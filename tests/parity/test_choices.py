@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import duckdb
 from hypothesis import given, settings
@@ -47,7 +48,7 @@ def _tiled(width: int, late_us: int, *, some: bool) -> Choosing:
     """Tiles for all keys of all views, or for the keys of every other question."""
 
     def choosing(connection: duckdb.DuckDBPyConnection, plan: Plan, tables: Mapping[str, str]) -> Choices:
-        known = choose(connection, plan, tables).known
+        known = {state: replace(each, few=some) for state, each in choose(connection, plan, tables).known.items()}
         tilings = {}
         for view in plan.views:
             if view.state is not None:
