@@ -114,10 +114,9 @@ def _known(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int 
     ).fetchall()
     if not rows:
         return 0, 0, True
-    lag_us = least + 1
-    return (
-        (rows, lag_us, bool(lag_us or before == longest_before)) if least == most < LATEST_US else (rows, None, False)
-    )
+    if least < most or most >= LATEST_US:
+        return rows, None, False
+    return rows, least + 1, least >= 0 or before == longest_before
 
 
 def _tiling(
