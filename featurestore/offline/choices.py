@@ -55,11 +55,12 @@ NOTHING = Known()
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What was chosen: `known` by state, `tilings` by view; and why, by view."""
+    """What was chosen: `known` by state, `tilings` by view; why, by view; and statements that made tables for it."""
 
     known: Mapping[str, Known] = field(default_factory=dict)
     tilings: Mapping[str, Tiling] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
+    made: tuple[str, ...] = ()
 
     def known_of(self, state: State) -> Known:
         """What is known of the rows of a state."""
@@ -95,15 +96,16 @@ def choose(
         counts = accounts[state.scan.source].states[state.id] if accounts else None
         once = counts is not None and not counts.duplicate
         known[state.id] = Known(lag_us, alike, once, rows >= MANY_ROWS and asked * FEW <= rows)
-    tilings, why = {}, {}
+    tilings, why, made = {}, {}, []
     for view in plan.views:
         if view.state is not None and _spans(view, view.state, known[view.state.id]):
             tiled = _tiling(connection, view, view.state, tables[view.state.scan.source], known[view.state.id])
             if tiled:
-                tilings[view.name], why[view.name] = tiled
+                tilings[view.name], statement, why[view.name] = tiled
+                made.append(statement)
             else:
                 why[view.name] = f"row by row: no key has {BUSY_ROWS} rows and enough questions for tiles to pay"
-    return Choices(known, tilings, why)
+    return Choices(known, tilings, why, tuple(made))
 
 
 def _known(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | None, bool]:
@@ -121,15 +123,15 @@ def _known(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int 
 
 def _tiling(
     connection: duckdb.DuckDBPyConnection, view: View, state: State, table: str, known: Known
-) -> tuple[Tiling, str] | None:
-    """The tiles of a view and why it has them, if it has keys that are busy enough: with so many questions and rows
-    that meeting them one by one would cost more."""
+) -> tuple[Tiling, str, str] | None:
+    """The tiles of a view, the statement that made the table of its busy keys, and why it has them: where keys have so
+    many questions and rows that meeting them one by one would cost more."""
     lengths = [span.length_us for span in _spans(view, state, known)]
     keys, busy = key_names(state), f"{view.name}.busy"
     columns = ", ".join(f"{quoted(held(name))} AS {key}" for name, key in zip(state.key, keys, strict=True))
     inputs = ", ".join(f"{quoted(f'i_{name}')} AS {key}" for name, key in zip(view.inputs, keys, strict=True))
     met = " + ".join("n" if length is None else f"n * least(1.0, {length} / lasted)" for length in lengths)
-    connection.execute(
+    statement = (
         f"CREATE OR REPLACE TEMP TABLE {quoted(busy)} AS\n"
         "WITH\n"
         "  -- the rows of each key\n"
@@ -142,6 +144,7 @@ def _tiling(
         # tiles cost what so many rows of each window do, and what the key's own rows do a few times over
         f"WHERE q * ({met}) > q * {len(lengths) * BUSY_ROWS} + 8 * n"
     )
+    connection.execute(statement)
     [(count, rows, asked, first_us, last_us, dense_us, lasted, average)] = connection.execute(
         "SELECT count(*), sum(n), sum(q), min(first_us), max(last_us), min(lasted / n), max(lasted), "
         f"sum(q * met) / sum(q) FROM {quoted(busy)}"
@@ -163,7 +166,7 @@ def _tiling(
     )
     if late:
         told += f"; rows visible more than {late_us / 1e6:.3g} s after they happen are met one by one"
-    return Tiling(quoted(busy), tuple(widths), first_us, last_us, late_us, late, soon), told
+    return Tiling(quoted(busy), tuple(widths), first_us, last_us, late_us, late, soon), statement, told
 
 
 def _spans(view: View, state: State, known: Known) -> list[Span]:

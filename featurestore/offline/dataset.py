@@ -156,7 +156,7 @@ def build_dataset(
         if name in codes:
             column = pa.chunked_array([pa.array(STATUS_NAMES).take(chunk) for chunk in column.chunks], pa.string())
         table = table.append_column(name, column)
-    text = ";\n\n".join([*readings, sql])
+    text = ";\n\n".join([*readings, *choices.made, sql])
     preamble = _preamble(plan, sql)
     version = plan.version_with(contents)
     told = explained(plan, as_of, table.num_rows, version, accounts, choices, clock.seconds)
