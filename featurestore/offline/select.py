@@ -37,16 +37,16 @@ def select_sql(
     lanes = {state.id: _state_ctes(select, state, plan, choices) for state in plan.states}
     for view in plan.views:
         _view_ctes(select, view, lanes, choices)
-    columns = ["asked.spine_row"]
+    first, *others = dict.fromkeys(quoted(cte_name(output.view)) for output in plan.outputs)
+    columns = [f"{first}.spine_row"]
     for output in plan.outputs:
         place = f"{quoted(cte_name(output.view))}.{{}}_{output.feature}"
         value = place.format("f") if canonical else presented(place.format("f"), output.dtype)
         columns.append(f"{value} AS {quoted(output.name)}")
         if statuses:
             columns.append(f"CAST({place.format('s')} AS UTINYINT) AS {quoted(f'{output.name}__status')}")
-    used = dict.fromkeys(cte_name(output.view) for output in plan.outputs)
-    joins = "".join(f"\nJOIN {quoted(name)} USING (spine_row)" for name in used)
-    return select.text(f"SELECT\n  {f',{chr(10)}  '.join(columns)}\nFROM asked{joins}\nORDER BY asked.spine_row")
+    joins = "".join(f"\nJOIN {name} USING (spine_row)" for name in others)
+    return select.text(f"SELECT\n  {f',{chr(10)}  '.join(columns)}\nFROM {first}{joins}\nORDER BY {first}.spine_row")
 
 
 def _state_ctes(select: Ctes, state: State, plan: Plan, choices: Choices) -> str:
