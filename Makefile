@@ -7,6 +7,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 EXAMPLES ?= 2000
 COUNT ?= 100
 CELLS ?= 1000000
+SIZE ?= small
+ONLY ?= training,loading,lookup,serving,scaling
 
 # A version manager may leave a `python3.13` on the path that does not run, and some systems ship Python
 # without ensurepip: a Python is fit when it says so itself.
@@ -19,10 +21,10 @@ export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz mutants soak bench clean
+.PHONY: help demo test lint format fuzz mutants soak bench bench-peers bench-page clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP)  ## the flights example from end to end
 	@$(BIN)/featurestore demo
@@ -52,12 +54,18 @@ mutants: $(STAMP)  ## faults planted one by one, and whether the tests notice (C
 soak: $(STAMP)  ## a service under lookups, events and rebuilds; every served cell computed again (CELLS=1000000)
 	$(BIN)/python tests/soak.py --cells $(CELLS)
 
-bench: $(STAMP)  ## ours beside the bare engine, and lookups with and without their log, as ratios
-	$(BIN)/python benchmarks/run.py
-	$(BIN)/python benchmarks/served_log.py
+bench: $(STAMP)  ## ours beside the bare engine and installed peers (SIZE=small|full ONLY=training,lookup,...)
+	$(BIN)/python benchmarks/run.py --size $(SIZE) --only $(ONLY)
 
-clean:  ## remove the venv and every cache; state folders stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+bench-peers: $(STAMP)  ## Feast into .venv-feast, so that `make bench` runs it too
+	$(BIN)/python -m venv .venv-feast
+	.venv-feast/bin/pip install --quiet --requirement benchmarks/feast.txt
+
+bench-page: $(STAMP)  ## docs/benchmarks.md from the newest run in benchmarks/results
+	$(BIN)/python benchmarks/page.py
+
+clean:  ## remove the venvs and every cache; state folders stay
+	rm -rf $(VENV) .venv-feast .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml | $(BIN)/pip

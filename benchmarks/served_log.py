@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TextIO
 
-from run import write_project
+from data import write_project
 
 from featurestore import FeatureStore
 from featurestore.log.served import served_rows

@@ -12,7 +12,7 @@ from typing import Any
 from featurestore.errors import ConfigError, did_you_mean
 
 FILE = "featurestore.toml"
-_KEYS = ("project", "definitions", "home", "redis", "served", "require_certificate")
+_KEYS = ("project", "definitions", "home", "redis", "served", "require_certificate", "memory_limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Served:
 class Config:
     """A project's settings. Paths are absolute; `redis_url` is None when the project starts a server of its own.
 
-    With `require_certificate`, a version that has no certificate is neither trained on nor served.
+    With `require_certificate`, a version that has no certificate is neither trained on nor served. `memory_limit` is
+    what a training set may take while it is built, such as `4GB`.
     """
 
     root: Path
@@ -38,6 +39,7 @@ class Config:
     redis_url: str | None
     served: Served = field(default_factory=Served)
     require_certificate: bool = False
+    memory_limit: str | None = None
 
 
 def read_config(root: str | Path, *, environment: str | None = None, home: str | Path | None = None) -> Config:
@@ -85,6 +87,7 @@ def read_config(root: str | Path, *, environment: str | None = None, home: str |
         url,
         Served(**served),
         settings.get("require_certificate", False),
+        settings.get("memory_limit"),
     )
 
 

@@ -24,6 +24,7 @@ FeatureStoreError
 │   ├── StoreEmpty              nothing was materialised, or the server lost it
 │   ├── StoreBehind             the state lacks rows that the log has
 │   └── StoreUnsafe             the server may drop keys, or is too old
+├── OutOfMemory                 a training set needs more memory than it may take
 ├── NotCertified                a version without a certificate, where one is required (HTTP 503)
 ├── RowFunctionFailed           a row function raised, or gave what its type does not hold
 └── ParityError                 the two roads gave different bits
@@ -155,6 +156,10 @@ class StoreBehind(StoreError):
 
 class StoreUnsafe(StoreError):
     """The server may drop keys, or is too old."""
+
+
+class OutOfMemory(FeatureStoreError):
+    """A training set needs more memory than it may take."""
 
 
 class NotCertified(FeatureStoreError):

@@ -69,6 +69,7 @@ class _Building:
 
     def __init__(self, home: Path, history: History, log: EventLog, online: OnlineStore) -> None:
         self._home, self._history, self._log, self._online = home, history, log, online
+        self._before: dict[str, str | None] = {}
 
     def build(self, state: State, longest_us: int | None, report: MaterializeReport) -> Pointer:
         """A new generation of a state, which nobody reads yet, and the manifest of what it was built from."""
@@ -77,7 +78,8 @@ class _Building:
         stamp_us = self._log.last_known_at_us(source) or 0
         history = replace(self._history, upto={source: cut})
         seen = seen_files(state.scan, history)
-        self._online.states.drop_others(state, self._serving(state))
+        self._before[state.id] = self._serving(state)
+        self._online.states.drop_others(state, self._before[state.id])
         with state_rows(state, history, self._online.clock_us(), longest_us) as rows:
             pointer = Pointer("", cut, stamp_us, self._log.identity, longest_us, 0, 0, content=rows.content)
             pointer = self._online.states.build(state, rows.batches, pointer)
@@ -101,7 +103,8 @@ class _Building:
                 report.states[state.id].add(more)
             self._online.states.publish(built)
         for state in states:
-            self._online.states.drop_others(state, built[state.id].generation)
+            if before := self._before[state.id]:
+                self._online.states.drop(state, before)
 
     def _serving(self, state: State) -> str | None:
         try:

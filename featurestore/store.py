@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,6 +22,7 @@ from featurestore.errors import DefinitionError, InvalidDefinition
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Kept, Quarantine
 from featurestore.materialize import GENERATIONS, MaterializeReport, materialize
+from featurestore.offline.bounded import Bounds
 from featurestore.offline.dataset import Dataset, build_dataset
 from featurestore.offline.quarantined import Unusable, unusable_rows
 from featurestore.offline.scan import History
@@ -131,20 +132,39 @@ class FeatureStore:
         statuses: bool = False,
         threads: int | None = None,
         require_certificate: bool = False,
+        to: str | Path | None = None,
+        memory_limit: str | None = None,
+        progress: Progress | None = None,
     ) -> Dataset:
         """A training set: every row of the spine with the features as of the instant in its column `as_of`.
 
         The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such
         files; relative paths start at the project's folder. Its columns pass through in order. With `statuses`, a
-        column `<feature>__status` follows each feature.
+        column `<feature>__status` follows each feature. With `to`, it is written to that Parquet file.
+
+        With a `memory_limit` such as `4GB`, here or in featurestore.toml, what needs more is built in buckets of the
+        keys, one after another. Such a build keeps what it has finished below the state folder: stopped or killed, the
+        same call goes on from there, and gives the same bytes.
         Raises: NotCertified  when a certificate is required, here or in featurestore.toml, and the version has none.
         """
         plan, required = self.plan(feature_set), require_certificate or self.config.require_certificate
+        certify = partial(certificate_of, self.config.home, plan.name, required=required)
         if not plan.static_sources:  # else the version is known when the tables were read
-            certificate_of(self.config.home, plan.name, plan.version, required=required)
-        built = build_dataset(plan, spine, as_of, self.history, statuses=statuses, threads=threads)
-        held = certificate_of(self.config.home, plan.name, built.version, required=required)
-        return replace(built, certificate=held)
+            certify(plan.version)
+        limit = memory_limit or self.config.memory_limit
+        built = build_dataset(
+            plan,
+            spine,
+            as_of,
+            self.history,
+            statuses=statuses,
+            threads=threads,
+            to=None if to is None else Path(to),
+            bounds=None if limit is None else Bounds(limit, self.config.home),
+            certify=certify,
+            progress=progress,
+        )
+        return replace(built, certificate=certify(built.version))
 
     def lookup(
         self,

@@ -36,7 +36,8 @@ from featurestore.offline.dataset import answer_canonical
 from featurestore.offline.scan import History
 from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, encode, entered, times_and_identity
-from featurestore.online.lookup import LookupRoad, canonical_inputs
+from featurestore.online.inputs import canonical_inputs
+from featurestore.online.lookup import LookupRoad
 from featurestore.online.memory import MemoryServer
 from featurestore.online.pointers import Pointer
 from featurestore.online.state_store import StateStore

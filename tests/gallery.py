@@ -27,6 +27,7 @@ from featurestore.errors import (
     MissingColumn,
     NaiveTime,
     NotCertified,
+    OutOfMemory,
     ParityError,
     RowFunctionFailed,
     ServerNotFound,
@@ -38,6 +39,8 @@ from featurestore.errors import (
     UnknownColumn,
     UnknownFeature,
 )
+from featurestore.offline.connection import connect as connect_duckdb
+from featurestore.offline.memory import memory_told
 from featurestore.online.server import _find_binary, check_safe, connect
 from tests.serve.shop import serving
 from tests.small_shop import IMPORTS, NOON, Shop, purchase, view_with
@@ -115,6 +118,13 @@ def _naive_csv(shop: Shop) -> None:
     (root / "visits.csv").write_text("customer_id,seen_at\n7,2024-05-01 12:00:00\n")
     with FeatureStore(root) as store:
         store.dataset("visits", [{"customer_id": 7, "at": NOON}], as_of="at")
+
+
+def _crowded(_: Shop) -> None:
+    """What a training set is built with, and a query that needs more than it gets."""
+    connection = connect_duckdb([], memory_limit="100MB", threads=1)
+    with memory_told("100MB"):
+        connection.execute("SELECT list(range ORDER BY -range) FROM range(20_000_000)").fetchall()
 
 
 def _missing_data(shop: Shop) -> None:
@@ -296,6 +306,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(StoreEmpty, "Nothing was materialized yet.", _never_built),
     Situation(StoreBehind, "The log was replaced under the state.", _another_log),
     Situation(StoreUnsafe, "The server drops keys when its memory is full.", _evicting),
+    Situation(OutOfMemory, "A training set needs more memory than its limit gives.", _crowded),
     Situation(
         NotCertified,
         "A training set that must have a certificate is built of a version that was never verified.",

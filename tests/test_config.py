@@ -29,14 +29,16 @@ def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
     """An empty file is a project of the folder's name with a server of its own."""
     config = read_config(write(tmp_path, ""))
     assert (config.project, config.definitions, config.redis_url) == (tmp_path.name, "definitions", None)
-    assert config.home == tmp_path / ".featurestore"
+    assert config.home == tmp_path / ".featurestore" and config.memory_limit is None
 
 
 def test_an_environment_overrides_and_a_variable_overrides_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file, then the environment in it, then the variables."""
-    text = 'redis = "redis://a"\nhome = "one"\n[environments.live]\nredis = "redis://b"\nhome = "/two"\n'
+    text = 'redis = "redis://a"\nhome = "one"\nmemory_limit = "4GB"\n'
+    text += '[environments.live]\nredis = "redis://b"\nhome = "/two"\nmemory_limit = "16GB"\n'
     root = write(tmp_path, text)
-    assert read_config(root).redis_url == "redis://a"
+    assert read_config(root).redis_url == "redis://a" and read_config(root).memory_limit == "4GB"
+    assert read_config(root, environment="live").memory_limit == "16GB"
     assert read_config(root, environment="live").redis_url == "redis://b"
     monkeypatch.setenv("FEATURESTORE_ENV", "live")
     assert read_config(root).home == Path("/two")

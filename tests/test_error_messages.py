@@ -29,7 +29,8 @@ WHOLE = {"DefinitionErrors", "_Refused"}
 # It becomes the reason of a quarantined row, which has its place.
 REASONS = {"_Skipped"}
 # What else is raised, by file. Typer's own are how a command line says wrong usage, and a ValueError in a reader of
-# JSON becomes one of ours where it is read; the rest tells a programmer of an inner room what was called wrongly.
+# JSON becomes one of ours where it is read; a KeyboardInterrupt was caught, and now says what is kept; the rest tells a
+# programmer of an inner room what was called wrongly.
 OTHERS = {
     "__init__.py": {"AttributeError": 1},
     "audit/run.py": {"_Stopped": 1},
@@ -39,8 +40,9 @@ OTHERS = {
     "cli/given.py": {"typer.BadParameter": 2},
     "cli/serving.py": {"typer.BadParameter": 1},
     "cli/skewing.py": {"typer.BadParameter": 2, "typer.Exit": 2},
-    "cli/training.py": {"typer.BadParameter": 1},
+    "cli/training.py": {"typer.BadParameter": 1, "typer.Exit": 1},
     "log/event_log.py": {"ValueError": 3, "RuntimeError": 2},
+    "offline/bounded.py": {"KeyboardInterrupt": 1},
     "offline/select.py": {"AssertionError": 1},
     "semantics/kernels/recording.py": {"TypeError": 1},
     "semantics/strict_json.py": {"ValueError": 3},

@@ -43,6 +43,7 @@ def printed(situation: Situation, shop: Shop) -> str:
 def _plain(text: str, shop: Shop) -> str:
     text = re.sub(rf"{re.escape(os.path.realpath(shop.folder))}(/project\d+)?", "/shop", text)
     text = re.sub(r"(?<=[. ])[0-9a-f]{12}\b", "<hash>", text)
+    text = re.sub(r"[\d.]+ MiB", "<size>", text)
     text = re.sub(r"(?<=of log )\w+", "<log>", text)
     text = re.sub(r"/\S+/server\.sock", "<socket>", text)
     text = re.sub(r"(?<=Error )\d+(?= connecting)", "<number>", text)

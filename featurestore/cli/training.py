@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurestore.cli.failures import INTERRUPTED
 from featurestore.cli.progress import Working
 from featurestore.cli.quarantine import print_set_aside
 from featurestore.cli.session import Json, RequireCertificate, session_of
@@ -37,17 +40,23 @@ def dataset(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="DuckDB's threads; all cores by default.")
     ] = None,
+    memory_limit: Annotated[
+        str | None, typer.Option("--memory-limit", metavar="SIZE", help="Build within so much memory, such as 4GB.")
+    ] = None,
     require_certificate: RequireCertificate = False,
     as_json: Json = False,
 ) -> None:
     """Build a training set from a spine.
 
-    Each row of the spine gets every feature as of its own instant. Without --out, ten rows are shown.
+    Each row of the spine gets every feature as of its own instant. Without --out, ten rows are shown. What needs more
+    than --memory-limit is built in buckets; stopped, the same command goes on from the last one that was finished.
     """
     if out is not None and out.suffix != ".parquet":
         raise typer.BadParameter(f"`{out}` must end with .parquet", param_hint="--out")
     session = session_of(context, as_json=as_json)
-    with session.open() as store, Working(f"training set {feature_set}") as working:
+    with session.open() as store, _kept_told(), Working(f"training set {feature_set}") as working:
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
         built = store.dataset(
             feature_set,
             spine,
@@ -55,15 +64,15 @@ def dataset(
             statuses=statuses,
             threads=threads,
             require_certificate=require_certificate,
+            to=out,
+            memory_limit=memory_limit,
+            progress=working,
         )
         features = len(store.plan(feature_set).outputs)
-        if out is not None:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            built.write(out)
         if built.certificate is None:
             print(standing(store.config.home, feature_set, built.version), file=sys.stderr)
     if as_json:
-        head = built.table.slice(0, PREVIEW).to_pylist() if out is None else None
+        head = built.head(PREVIEW).to_pylist() if out is None else None
         session.emit(
             {
                 "feature_set": feature_set,
@@ -82,6 +91,17 @@ def dataset(
     sizes = f"{counted(len(built), 'row')}, {counted(features, 'feature')}, {working.seconds:.1f} s"
     print_set_aside(built.set_aside)
     print_line(f"{feature_set} version {built.version}: {sizes}{f', in {out}' if out else ''}")
+
+
+@contextmanager
+def _kept_told() -> Iterator[None]:
+    """Ctrl-C ends with what is kept, where a build keeps anything."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        if str(stopped):
+            print(f"interrupted: {stopped}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def materialize(context: typer.Context, as_json: Json = False) -> None:
@@ -125,6 +145,6 @@ def materialize(context: typer.Context, as_json: Json = False) -> None:
 
 def _preview(built: Dataset) -> None:
     """Ten rows side by side, a line for each column: a training set is wider than any terminal."""
-    head = built.table.slice(0, PREVIEW)
+    head = built.head(PREVIEW)
     lines = [[name, *map(shown, head.column(place).to_pylist())] for place, name in enumerate(head.column_names)]
     print_table(["column", *(f"row {place}" for place in range(head.num_rows))], lines, cut=True)

@@ -12,6 +12,7 @@ import duckdb
 from featurestore.expr.nodes import ColumnRef, walk
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
+from featurestore.offline.interrupts import interruptible
 from featurestore.offline.scan import History, bad, reading, scan_sql
 from featurestore.plan.nodes import Scan, State
 from featurestore.plan.outcomes import Counts, SetAside, reason_text
@@ -26,18 +27,32 @@ def read_source(
     *,
     identity: bool = True,
 ) -> str:
-    """Read a source into `table`: the columns that its states need, and what the account needs; all columns of a static
-    source, whose content is part of a version. `identity` may be left out where rows have no RowId. Gives the statement
-    that did it."""
-    text = scan_sql(connection, scan, history, counted=True)
+    """Read a source into `table`, with the `identity` of rows or without. Gives the statement that did it."""
+    text = counted_sql(connection, scan, history, states, identity=identity)
+    statement = f"CREATE TEMP TABLE {quoted(table)} AS\n{text}"
+    with reading(scan):
+        interruptible(connection, connection.execute, statement)
+    return statement
+
+
+def counted_sql(
+    connection: duckdb.DuckDBPyConnection,
+    scan: Scan,
+    history: History,
+    states: Sequence[State],
+    *,
+    once: bool = False,
+    identity: bool = True,
+) -> str:
+    """A SELECT of a source's rows: the columns that its states need, and what the account needs; all columns of a
+    static source, whose content is part of a version. `once` as `scan_sql` has it;
+    `identity` may be left out where rows have no RowId."""
+    text = scan_sql(connection, scan, history, counted=True, once=once)
     needed = {name for state in states for name in _columns_of(state)}
     unused = [quoted(held(each.name)) for each in scan.columns if each.name not in needed and scan.event_at is not None]
     unused += [] if identity else ["row_id", "fingerprint"]
     rest = f" EXCLUDE ({', '.join(unused)})" if unused else ""
-    statement = f"CREATE TEMP TABLE {quoted(table)} AS\nSELECT *{rest} FROM (\n    {text}\n)"
-    with reading(scan):
-        connection.execute(statement)
-    return statement
+    return f"SELECT *{rest} FROM (\n    {text}\n)"
 
 
 def keyed(state: State) -> str:

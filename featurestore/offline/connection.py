@@ -17,10 +17,14 @@ files."""
 
 
 def connect(
-    folders: Iterable[Path], *, threads: int | None = None, memory_limit: str | None = None
+    folders: Iterable[Path],
+    *,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+    spill: Path | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A new in-memory database that may open files below `folders` only, load no extension, and knows the macros of
-    the semantics."""
+    the semantics. What goes beyond its memory is put into the folder `spill`."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
@@ -29,6 +33,8 @@ def connect(
         connection.execute(f"SET threads = {int(threads)}")
     if memory_limit is not None:
         connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+    if spill is not None:
+        connection.execute(f"SET temp_directory = {literal(str(spill.resolve()))}")
     allowed = ", ".join(literal(f"{folder.resolve()}/") for folder in sorted(set(folders)))
     connection.execute(f"SET allowed_directories = [{allowed}]")
     connection.execute("SET enable_external_access = false")

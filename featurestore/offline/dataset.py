@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.errors import DuplicateName, InputError
 from featurestore.offline.accounts import account_of, read_source
+from featurestore.offline.bounded import Bounds, Progress, build_bounded
 from featurestore.offline.choices import NO_CHOICES, Choices, choose
 from featurestore.offline.connection import (
     connect,
@@ -25,17 +28,19 @@ from featurestore.offline.connection import (
 )
 from featurestore.offline.content import content_of
 from featurestore.offline.explain import explained
+from featurestore.offline.interrupts import interruptible
+from featurestore.offline.memory import buckets_for, limit_bytes, memory_told
 from featurestore.offline.python_functions import calling, row_functions
 from featurestore.offline.scan import History, scan_sql
 from featurestore.offline.select import select_sql
-from featurestore.offline.spine import ask, spine_table
+from featurestore.offline.spine import Spine, ask, check_names, held_spine, spine_of
 from featurestore.offline.states import zones_of
+from featurestore.offline.written import check_target, side_by_side, write_table, written
 from featurestore.plan.certificates import Certificate
 from featurestore.plan.nodes import Plan
 from featurestore.plan.outcomes import SetAside
 from featurestore.semantics.kernels.table import macros_used
 from featurestore.semantics.macros import MACROS
-from featurestore.semantics.statuses import STATUS_NAMES
 from featurestore.tables import pandas_frame
 
 if TYPE_CHECKING:
@@ -50,17 +55,23 @@ Choosing = Callable[[duckdb.DuckDBPyConnection, Plan, dict[str, str]], Choices]
 class Dataset:
     """A training set: the spine's columns in their order, then one column a feature.
 
-    `sql` is what DuckDB ran over the table `asked`; `version` is the feature set's, with the content of the static
-    tables that it read (R20). `set_aside` says for each source, by name, how many rows were read and what of them does
-    not count (R16). `certificate` is that of the version; None when it has none.
+    `held` is its table, or the Parquet file that it was written to. `sql` is what DuckDB ran over the table `asked`;
+    `version` is the feature set's, with the content of the static tables that it read (R20). `set_aside` says for each
+    source, by name, how many rows were read and what of them does not count (R16). `certificate` is that of the
+    version; None when it has none.
     """
 
-    table: pa.Table
+    held: pa.Table | Path
     sql: str
     version: str
     set_aside: dict[str, SetAside] = field(default_factory=dict)
     explanation: str = ""
     certificate: Certificate | None = None
+
+    @property
+    def table(self) -> pa.Table:
+        """The training set as an Arrow table; of one that was written to a file, all of it is read."""
+        return self.held if isinstance(self.held, pa.Table) else pq.ParquetFile(self.held).read()
 
     def explain(self) -> str:
         """What was done, for a person to read: the sources, how each window met the spine, and how long it took."""
@@ -83,54 +94,96 @@ class Dataset:
 
     def write(self, path: str | Path) -> Path:
         """Write the training set as a Parquet file, whole or not at all."""
-        target = Path(path)
-        if target.suffix != ".parquet":
-            raise InputError(
-                f"`{target.name}` is no Parquet file",
-                where=str(target.parent),
-                fix="write to a path that ends with .parquet",
-            )
-        partial = target.with_suffix(".parquet.partial")
-        try:
-            pq.write_table(self.table, partial, compression="zstd")
-            partial.replace(target)
-        except OSError as error:
-            raise InputError(
-                f"`{target}` cannot be written",
-                has=error.strerror or str(error),
-                fix="write into a folder that is there",
-            ) from None
-        return target
+        check_target(path)
+        with written(path) as partial:
+            if isinstance(self.held, pa.Table):
+                write_table(self.held, partial)
+            else:
+                copyfile(self.held, partial)
+        return Path(path)
+
+    def head(self, rows: int) -> pa.Table:
+        """The first rows; of a file no others are read."""
+        if isinstance(self.held, pa.Table):
+            return self.held.slice(0, rows)
+        with pq.ParquetFile(self.held) as file:
+            first = next(file.iter_batches(rows), None)
+            return file.schema_arrow.empty_table() if first is None else pa.Table.from_batches([first])
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return int(self.held.num_rows if isinstance(self.held, pa.Table) else pq.read_metadata(self.held).num_rows)
 
     def _repr_html_(self) -> str:
-        return str(pandas_frame(self.table.slice(0, 20)).to_html())
+        return str(pandas_frame(self.head(20)).to_html())
 
     def __repr__(self) -> str:
-        return f"<Dataset: {len(self):,} rows of {self.table.num_columns} columns, version {self.version}>"
+        return f"<Dataset: {len(self):,} rows of {self.head(0).num_columns} columns, version {self.version}>"
 
 
 def build_dataset(
-    plan: Plan, spine: object, as_of: str, history: History, *, statuses: bool = False, threads: int | None = None
+    plan: Plan,
+    spine: object,
+    as_of: str,
+    history: History,
+    *,
+    statuses: bool = False,
+    threads: int | None = None,
+    to: Path | None = None,
+    bounds: Bounds | None = None,
+    certify: Callable[[str], object] = str,
+    progress: Progress | None = None,
 ) -> Dataset:
-    """Answer a spine. The same input gives the same bytes, whatever the number of threads and the order of rows in
-    files.
+    """Answer a spine, in memory or into the Parquet file `to`. The same input gives the same bytes, whatever the number
+    of threads, the order of rows in files, and the bounds: what does not fit in these is built in buckets.
 
+    `certify` is told the version before anything is written, and may refuse it.
     Raises: InputError  and its kinds, when the spine or a source does not fit the definitions.
             RowFunctionFailed  when a row function does.
+            OutOfMemory  when there is too little.
     """
+    if to is not None:
+        check_target(to)
+    with memory_told(bounds.memory_limit if bounds else None):
+        if bounds is None:
+            built = _at_once(plan, held_spine(spine, history.root), as_of, history, statuses, threads)
+        else:
+            given = spine_of(spine, history.root)
+            buckets = bounds.buckets or buckets_for(plan, history, given, limit_bytes(bounds.memory_limit))
+            if buckets > 1 or bounds.buckets:
+                clock = _Clock()
+                done = build_bounded(
+                    plan, given, as_of, history, to, bounds, buckets, statuses, threads, certify, progress
+                )
+                clock.took(f"in {done.buckets} buckets{', some kept from an earlier build' if done.kept else ''}")
+                told = explained(plan, as_of, done.rows, done.version, done.accounts, clock.seconds)
+                text = f"{_preamble(plan, done.sql)}{done.sql}"
+                return Dataset(done.held, text, done.version, done.accounts, told)
+            with _spilling(bounds) as spill:
+                held = held_spine(spine, history.root)
+                built = _at_once(plan, held, as_of, history, statuses, threads, bounds.memory_limit, spill)
+    certify(built.version)
+    return built if to is None else replace(built, held=built.write(to))
+
+
+def _at_once(
+    plan: Plan,
+    spine: Spine,
+    as_of: str,
+    history: History,
+    statuses: bool,
+    threads: int | None,
+    memory_limit: str | None = None,
+    spill: Path | None = None,
+) -> Dataset:
     scans = {state.scan.source: state.scan for state in plan.states}
     folders = [history.root, *(folder for scan in scans.values() for folder in history.folders(scan))]
-    connection = connect(folders, threads=threads)
+    connection = connect(folders, threads=threads, memory_limit=memory_limit, spill=spill)
     clock = _Clock()
     try:
-        table = spine_table(spine, history.root)
-        _check_names(plan, table, statuses)
+        check_names(plan, spine.schema, statuses)
         for zone in sorted(zones_of(plan.expressions)):
             define_zone(connection, zone)
-        ask(connection, plan, table, as_of)
+        ask(connection, plan, spine, as_of)
         clock.took("spine")
         readings, accounts, contents, texts = [], {}, [], {}
         for source, scan in scans.items():
@@ -146,21 +199,24 @@ def build_dataset(
         sql = select_sql(plan, texts, choices, statuses=statuses)
         define_kernels(connection, sql)
         with calling(connection, plan):
-            answers = connection.sql(sql).to_arrow_table()
+            answers = interruptible(connection, lambda: connection.sql(sql).to_arrow_table())
         clock.took("features")
     finally:
         connection.close()
-    codes = {f"{output.name}__status" for output in plan.outputs} if statuses else set()
-    for name in answers.column_names[1:]:
-        column = answers.column(name)
-        if name in codes:
-            column = pa.chunked_array([pa.array(STATUS_NAMES).take(chunk) for chunk in column.chunks], pa.string())
-        table = table.append_column(name, column)
-    text = ";\n\n".join([*readings, *choices.made, sql])
-    preamble = _preamble(plan, sql)
+    table = side_by_side(spine.table(), answers, plan, statuses=statuses)
     version = plan.version_with(contents)
-    told = explained(plan, as_of, table.num_rows, version, accounts, choices, clock.seconds)
-    return Dataset(table.replace_schema_metadata(None), f"{preamble}{text}", version, accounts, told)
+    told = explained(plan, as_of, table.num_rows, version, accounts, clock.seconds, choices)
+    text = ";\n\n".join([*readings, *choices.made, sql])
+    return Dataset(table, f"{_preamble(plan, sql)}{text}", version, accounts, told)
+
+
+@contextmanager
+def _spilling(bounds: Bounds) -> Iterator[Path]:
+    """A folder for what DuckDB cannot hold in memory."""
+    above = bounds.home / "training"
+    above.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="spill-", dir=above) as folder:
+        yield Path(folder)
 
 
 class _Clock:
@@ -210,19 +266,6 @@ def answer_canonical(
         return answers
     finally:
         connection.close()
-
-
-def _check_names(plan: Plan, spine: pa.Table, statuses: bool) -> None:
-    new = {output.name for output in plan.outputs} | (
-        {f"{output.name}__status" for output in plan.outputs} if statuses else set()
-    )
-    taken = [name for name in spine.column_names if name in new or spine.column_names.count(name) > 1]
-    if taken:
-        raise DuplicateName(
-            f"the spine's column `{taken[0]}` would stand twice in the training set",
-            has=spine.column_names,
-            fix="rename it in the spine",
-        )
 
 
 def _preamble(plan: Plan, sql: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from featurestore.expr.nodes import FeatureRef, RequestRef, walk
 from featurestore.expr.printing import text_of
 from featurestore.offline.answers import Part, is_tiled, parts_of
-from featurestore.offline.choices import Choices
+from featurestore.offline.choices import NO_CHOICES, Choices
 from featurestore.offline.latest import LATEST
 from featurestore.offline.queries import where_of
 from featurestore.offline.windows import BUCKETS_PER_WINDOW
@@ -22,8 +22,8 @@ def explained(
     rows: int,
     version: str,
     accounts: Mapping[str, SetAside],
-    choices: Choices,
     seconds: Mapping[str, float],
+    choices: Choices | None = None,
 ) -> str:
     """The text. `seconds` are those of each step, in their order."""
     total = f"{rows:,} rows, {len(plan.outputs)} features, {sum(seconds.values()):.2f} s"
@@ -37,6 +37,9 @@ def explained(
         count = accounts[source].rows
         lines += [f"  {source}: {where_of(scan.data)}{pushed}", f"    {count:,} row{'s' * (count != 1)}{_times(scan)}"]
     lines += ["", f"views, as of `{as_of}` of each row of the spine"]
+    if choices is None:
+        lines.append("  in each bucket, where it pays: the latest row by an ASOF join, and busy keys by tiles of time")
+        choices = NO_CHOICES
     for view in plan.views:
         lines += _view(plan, view, choices)
     return "\n".join(lines)

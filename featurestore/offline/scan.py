@@ -74,12 +74,14 @@ def files_of(source: str, data: Parquet | Csv | DuckDBTable | Query, root: Path)
     return files
 
 
-def scan_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, *, counted: bool = False) -> str:
+def scan_sql(
+    connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, *, counted: bool = False, once: bool = False
+) -> str:
     """A SELECT of the source's rows: its columns as `held` names them, `event_at_us`, `known_at_us`, `row_id`,
     `fingerprint`, `usable`.
 
     With `counted` also `reason`, the code of why a row is not usable, and for each column of which that can be said
-    whether its null was a bad value, as `bad` names it.
+    whether its null was a bad value, as `bad` names it. A SELECT that is run `once` holds no log in memory.
     Raises: MissingColumn, NaiveTime, InputError  when the data does not fit the declaration.
     """
     if scan.source in history.rows:
@@ -95,7 +97,7 @@ def scan_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History
         parts.append(part)
     if logged:
         assert history.log is not None
-        parts.append(_log_sql(connection, scan, history.log, history.upto.get(scan.source)))
+        parts.append(_log_sql(connection, scan, history.log, history.upto.get(scan.source), once=once))
     if not parts:
         parts.append(_nothing_sql(scan))
     union = "\n      UNION ALL ".join(parts)
@@ -118,6 +120,8 @@ def reading(scan: Scan) -> Iterator[None]:
         yield
     except (duckdb.DatabaseError, duckdb.InvalidInputException) as error:
         if isinstance(error, (duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InterruptException)):
+            raise
+        if "No space left" in str(error):  # it is written elsewhere what is read here
             raise
         said = "; ".join(line for line in str(error).splitlines()[:4] if line.strip())
         if "sniffing" in said:
@@ -312,10 +316,16 @@ def _attached(connection: duckdb.DuckDBPyConnection, scan: Scan, data: DuckDBTab
 
 
 def _log_sql(
-    connection: duckdb.DuckDBPyConnection, scan: Scan, log: EventLog, upto: int | None, raw: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    scan: Scan,
+    log: EventLog,
+    upto: int | None,
+    raw: bool = False,
+    once: bool = False,
 ) -> str:
-    name = f"log_{scan.source}"
-    connection.register(name, pa.Table.from_batches(log.batches(scan.source, 0, upto), schema=LOG_SCHEMA))
+    name, batches = f"log_{scan.source}", log.batches(scan.source, 0, upto)
+    rows = pa.RecordBatchReader.from_batches(LOG_SCHEMA, batches) if once else None
+    connection.register(name, rows or pa.Table.from_batches(batches, schema=LOG_SCHEMA))
     extra = (
         f", text::JSON AS {quoted(RAW)}, 'position ' || position || ' of the log' AS {quoted(FILE)}, "
         f"position AS {quoted(POSITION)}, stamped_us AS {quoted(STAMPED)}"

@@ -24,19 +24,23 @@ def select_sql(
     *,
     statuses: bool = False,
     canonical: bool = False,
+    answered: dict[str, str] | None = None,
 ) -> str:
     """The whole plan over a table `asked` (`spine_row`, `as_of_us`, `i_<input>`), one row out for each row in, in its
     order.
 
     `scans` holds the SELECT of each source. `choices` change how it is computed and no answer. With `statuses`, every
-    feature is followed by `<feature>__status`; with `canonical`, values stay as the product computes them.
+    feature is followed by `<feature>__status`; with `canonical`, values stay as the product computes them. `answered`
+    stands in for the sources: for each view with aggregates, a SELECT of `spine_row` and of the value `a<place>` and
+    the status `s<place>` of each answer.
     """
     select = Ctes()
     for source, body in scans.items():
         select.add(cte_name(source, "rows"), f"{source}: history and log", body)
-    lanes = {state.id: _state_ctes(select, state, plan, choices) for state in plan.states}
+    states = () if answered is not None else plan.states
+    lanes = {state.id: _state_ctes(select, state, plan, choices) for state in states}
     for view in plan.views:
-        _view_ctes(select, view, lanes, choices)
+        _view_ctes(select, view, lanes, choices, answered)
     first, *others = dict.fromkeys(quoted(cte_name(output.view)) for output in plan.outputs)
     columns = [f"{first}.spine_row"]
     for output in plan.outputs:
@@ -67,10 +71,19 @@ def _state_ctes(select: Ctes, state: State, plan: Plan, choices: Choices) -> str
     )
 
 
-def _view_ctes(select: Ctes, view: View, lanes: dict[str, str], choices: Choices) -> None:
+def _view_ctes(
+    select: Ctes, view: View, lanes: dict[str, str], choices: Choices, answered: dict[str, str] | None
+) -> None:
     answers: dict[Aggregate, str] = {}
     source = "asked"
-    if view.state is not None:
+    if answered is not None:
+        if view.answers:
+            answers = {answer.node: f"a{i}" for i, answer in enumerate(view.answers)}
+            over = [f"s{i} = {OVERFLOW} AS a{i}_overflow" for i in range(len(answers))]
+            columns = ", ".join([f"s0 <> {NOT_FOUND} AS found", *answers.values(), *over])
+            body = f"SELECT asked.*, {columns}\n    FROM asked JOIN ({answered[view.name]}) USING (spine_row)"
+            source = select.add(cte_name(view.name, "answers"), f"{view.name}: aggregates, answered by bucket", body)
+    elif view.state is not None:
         instant = instant_of(view, "asked.as_of_us")
         joins, found = add_parts(select, view, view.state, lanes[view.state.id], choices)
         extra = [f"{found} AS found"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +14,105 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from featurestore.errors import InputError, InvalidValue, MissingAsOf, MissingColumn, NaiveTime, did_you_mean, rename_to
+from featurestore.errors import (
+    DuplicateName,
+    InputError,
+    InvalidValue,
+    MissingAsOf,
+    MissingColumn,
+    NaiveTime,
+    did_you_mean,
+    rename_to,
+)
 from featurestore.offline.columns import NAIVE, canonical_column, item_of
 from featurestore.offline.connection import CSV_OPTIONS, connect, literal, quoted
 from featurestore.offline.expressions import sql_type
+from featurestore.offline.interrupts import interruptible
 from featurestore.offline.queries import spine_sql, where_of_spine
 from featurestore.plan.nodes import Input, Plan
 from featurestore.semantics.dtypes import TIMESTAMP
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US
 from featurestore.tables import arrow_table
 
+SPOOLED = ".arrow"
+PORTION = 122_880
+"""Rows of a spine that are read at once."""
+_ROW = pa.field("spine_row", pa.int64())
 _SELECT = re.compile(r"\s*(select|with|from)[\s*('\"]", re.IGNORECASE)
 
 
-def spine_table(spine: object, root: Path) -> pa.Table:
-    """A spine as Arrow: from pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT
-    over files below the project's folder. Relative paths start there."""
+@dataclass(frozen=True, slots=True)
+class Spine:
+    """The rows of a spine in their order: a table in memory, or a Parquet or Arrow file that is read in portions.
+
+    `file` is where the rows stand, if that is a file, for who asks whether they are still the same.
+    """
+
+    schema: pa.Schema
+    rows: int
+    held: pa.Table | Path
+
+    @property
+    def file(self) -> Path | None:
+        """The file that holds the rows."""
+        return self.held if isinstance(self.held, Path) else None
+
+    def batches(self, names: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows, or the columns `names` of them, in portions of one batch."""
+        names = self.schema.names if names is None else list(names)
+        if isinstance(self.held, pa.Table):
+            yield from self.held.select(names).to_batches(max_chunksize=PORTION)
+        elif self.held.suffix == SPOOLED:
+            with pa.OSFile(str(self.held), "rb") as file, pa.ipc.open_file(file) as opened:
+                for place in range(opened.num_record_batches):
+                    yield opened.get_batch(place).select(names)
+        else:
+            with pq.ParquetFile(self.held) as opened:
+                # a column `a` is asked for with all columns `a.b`, which may be others
+                for batch in opened.iter_batches(PORTION, columns=names):
+                    yield batch.select(names)
+
+    def tables(self, rows: int) -> Iterator[pa.Table]:
+        """All rows in portions of `rows`; the last may have fewer."""
+        waiting: list[pa.RecordBatch] = []
+        count = 0
+        for batch in self.batches():
+            waiting.append(batch)
+            count += batch.num_rows
+            while count >= rows:
+                table = pa.Table.from_batches(waiting, self.schema)
+                yield table.slice(0, rows)
+                waiting, count = table.slice(rows).to_batches(), count - rows
+        if count:
+            yield pa.Table.from_batches(waiting, self.schema)
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return self.rows
+
+    def table(self) -> pa.Table:
+        """All rows."""
+        return self.held if isinstance(self.held, pa.Table) else pa.Table.from_batches(self.batches(), self.schema)
+
+
+def held_spine(spine: object, root: Path) -> Spine:
+    """A spine with all its rows in memory. Raises: InputError."""
+    found = spine_of(spine, root)
+    table = found.table() if isinstance(found, Spine) else found.run()
+    return Spine(table.schema, table.num_rows, table)
+
+
+def spine_of(spine: object, root: Path) -> Spine | SpineQuery:
+    """A spine: pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over files below
+    the project's folder. Relative paths start there. Raises: InputError."""
     if not isinstance(spine, (str, Path)):
-        return arrow_table(spine, "the spine")
+        table = arrow_table(spine, "the spine").replace_schema_metadata(None)
+        return Spine(table.schema, table.num_rows, table)
     text = str(spine)
     if isinstance(spine, str) and _SELECT.match(text):
         sql, files = spine_sql(text, root)
-        return _read(sql, [file.parent for file in files] or [root], "the spine's SQL failed", where_of_spine(text))
+        folders = tuple(file.parent for file in files) or (root,)
+        return SpineQuery(sql, tuple(files), folders, "the spine's SQL failed", where_of_spine(text))
     path = (root / text).resolve()
     if not path.is_file():
         raise InputError(
@@ -42,32 +122,98 @@ def spine_table(spine: object, root: Path) -> pa.Table:
         )
     failed = f"the spine file `{text}` cannot be read"
     if path.suffix == ".csv":
-        return _read(f"SELECT * FROM read_csv([{literal(str(path))}], {CSV_OPTIONS})", [path.parent], failed, str(root))
+        sql = f"SELECT * FROM read_csv([{literal(str(path))}], {CSV_OPTIONS})"
+        return SpineQuery(sql, (path,), (path.parent,), failed, str(root))
     try:
-        return pq.read_table(path)
+        with pq.ParquetFile(path) as opened:
+            return Spine(opened.schema_arrow.remove_metadata(), opened.metadata.num_rows, path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             failed, where=str(root), has=str(error).splitlines()[0], fix="give a Parquet or CSV file"
         ) from None
 
 
-def _read(sql: str, folders: list[Path], failed: str, where: str) -> pa.Table:
-    connection = connect(folders)
-    try:
-        found: pa.Table = connection.sql(sql).to_arrow_table()
-        return found
-    except duckdb.Error as error:
-        raise InputError(failed, where=where, has=str(error).splitlines()[0], fix="mend the SQL, or the file") from None
-    finally:
-        connection.close()
+@dataclass(frozen=True, slots=True)
+class SpineQuery:
+    """A spine whose rows DuckDB finds: a SELECT, or a CSV file."""
+
+    sql: str
+    files: tuple[Path, ...]
+    folders: tuple[Path, ...]
+    failed: str
+    where: str
+
+    def count(self) -> int:
+        """How many rows there are now. Raises: InputError."""
+        with self._reading() as connection:
+            found = interruptible(connection, connection.execute, f"SELECT count(*) FROM ({self.sql})")
+            [[count]] = found.fetchall()
+            return int(count)
+
+    def run(self) -> pa.Table:
+        """The rows, in memory. Raises: InputError."""
+        with self._reading() as connection:
+            found: pa.Table = interruptible(connection, lambda: connection.sql(self.sql).to_arrow_table())
+            return found
+
+    def spool(self, path: Path, memory_limit: str, spill: Path) -> None:
+        """Write the rows to an Arrow file, which holds what `run` would give, type by type."""
+        with self._reading(memory_limit, spill) as connection:
+            reader = interruptible(connection, lambda: connection.sql(self.sql).to_arrow_reader(PORTION))
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, reader.schema) as stream:
+                for batch in reader:
+                    stream.write_batch(batch)
+
+    @contextmanager
+    def _reading(
+        self, memory_limit: str | None = None, spill: Path | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = connect(self.folders, memory_limit=memory_limit, spill=spill)
+        try:
+            yield connection
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error as error:
+            said = str(error).splitlines()[0]
+            raise InputError(self.failed, where=self.where, has=said, fix="mend the SQL, or the file") from None
+        finally:
+            connection.close()
 
 
-def ask(connection: duckdb.DuckDBPyConnection, plan: Plan, spine: pa.Table, as_of: str) -> None:
-    """Create the table `asked` from a spine: `spine_row`, `as_of_us` and `i_<input>`, canonical and checked.
+def spooled(path: Path) -> Spine:
+    """The rows that `SpineQuery.spool` wrote."""
+    with pa.OSFile(str(path), "rb") as file, pa.ipc.open_file(file) as opened:
+        rows = sum(opened.get_batch(place).num_rows for place in range(opened.num_record_batches))
+        return Spine(opened.schema, rows, path)
+
+
+def check_names(plan: Plan, spine: pa.Schema, statuses: bool) -> None:
+    """Refuse a spine with a column of a feature's name. Raises: DuplicateName."""
+    new = {output.name for output in plan.outputs} | (
+        {f"{output.name}__status" for output in plan.outputs} if statuses else set()
+    )
+    taken = [name for name in spine.names if name in new or spine.names.count(name) > 1]
+    if taken:
+        raise DuplicateName(
+            f"the spine's column `{taken[0]}` would stand twice in the training set",
+            has=spine.names,
+            fix="rename it in the spine",
+        )
+
+
+def ask(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    spine: Spine,
+    as_of: str,
+    keep: Callable[[str], str] = "CREATE TEMP TABLE asked AS {}".format,
+) -> None:
+    """Create the table `asked` from a spine: `spine_row`, `as_of_us` and `i_<input>`, canonical and checked. `keep` may
+    make another statement of their SELECT.
 
     Raises: MissingAsOf, MissingColumn, NaiveTime, InvalidValue  naming the column, and the first row that does not fit.
     """
-    names = spine.column_names
+    names = spine.schema.names
     if not isinstance(as_of, str):
         raise MissingAsOf(
             f"`as_of={as_of!r:.60}` names no column of the spine",
@@ -98,20 +244,43 @@ def ask(connection: duckdb.DuckDBPyConnection, plan: Plan, spine: pa.Table, as_o
     places = {
         name: f"s{place}" for place, name in enumerate(dict.fromkeys([as_of, *(each.name for each in plan.inputs)]))
     }
-    held: dict[str, Any] = {place: spine.column(name) for name, place in places.items()}
-    # places from 0 on, without an object of Python for each
-    places_of_rows = pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), spine.num_rows)), 1)
-    connection.register("spine", pa.table(held).append_column("spine_row", places_of_rows))
+    connection.register("spine", _numbered(spine, places).schema.empty_table())
     described = {
         str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE SELECT * FROM spine").fetchall()
     }
     types = {name: (place, described[place]) for name, place in places.items()}
-    columns = [f"{_converted(Input(as_of, TIMESTAMP, False), types, plan)} AS as_of_us"]
-    columns += [f"{_converted(given, types, plan)} AS {quoted(f'i_{given.name}')}" for given in plan.inputs]
-    connection.execute(f"CREATE TEMP TABLE asked AS SELECT spine_row, {', '.join(columns)} FROM spine")
-    _check_instants(connection, as_of)
-    for given in plan.inputs:
-        _check_values(connection, given, *types[given.name])
+    instants = _converted(Input(as_of, TIMESTAMP, False), types, plan)
+    values = {given: _converted(given, types, plan) for given in plan.inputs}
+    connection.register("spine", _numbered(spine, places))
+    _check(connection, as_of, instants, {types[given.name]: (given, text) for given, text in values.items()})
+    columns = [f"{instants} AS as_of_us", *(f"{text} AS {quoted(f'i_{each.name}')}" for each, text in values.items())]
+    connection.register("spine", _numbered(spine, places))
+    statement = keep(f"SELECT spine_row, {', '.join(columns)} FROM spine")
+    interruptible(connection, lambda: connection.execute(statement))
+    connection.unregister("spine")
+
+
+def _numbered(spine: Spine, places: dict[str, str]) -> Any:
+    """The columns that are asked, under the names of `places`, with the place of each row; portions of a file are read
+    once."""
+    schema = pa.schema([*(pa.field(place, spine.schema.field(name).type) for name, place in places.items()), _ROW])
+    if isinstance(spine.held, pa.Table):
+        columns = [spine.held.column(name) for name in places]
+        return pa.table([*columns, _places(0, spine.rows)], schema=schema)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        first = 0
+        for batch in spine.batches(list(places)):
+            numbers = _places(first, batch.num_rows)
+            yield pa.record_batch([*batch.columns, numbers], schema=schema)
+            first += batch.num_rows
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _places(first: int, rows: int) -> pa.Array[Any]:
+    """The places of some rows, without an object of Python for each."""
+    return pc.add(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), rows)), first - 1)
 
 
 def _converted(given: Input, types: dict[str, tuple[str, str]], plan: Plan) -> str:
@@ -140,31 +309,35 @@ def _converted(given: Input, types: dict[str, tuple[str, str]], plan: Plan) -> s
     return text
 
 
-def _check_instants(connection: duckdb.DuckDBPyConnection, as_of: str) -> None:
-    bad = connection.execute(
-        f"SELECT spine_row FROM asked WHERE as_of_us IS NULL OR as_of_us NOT BETWEEN {EARLIEST_US} "
-        f"AND {LATEST_US} ORDER BY 1 LIMIT 1"
-    ).fetchall()
-    if bad:
+def _check(
+    connection: duckdb.DuckDBPyConnection,
+    as_of: str,
+    instants: str,
+    values: dict[tuple[str, str], tuple[Input, str]],
+) -> None:
+    """Refuse a row without a usable instant, and a value that its type cannot hold, as a lookup does; a float that is
+    NaN or infinite is null on both roads. One look at the rows finds the first of each kind."""
+    checked = [(*at, *what) for at, what in values.items() if at[1] not in ("FLOAT", "DOUBLE")]
+    firsts = [
+        f"min(spine_row) FILTER (WHERE {instants} IS NULL OR {instants} NOT BETWEEN {EARLIEST_US} AND {LATEST_US})"
+    ]
+    for place, _, _, text in checked:
+        wrong = f"{place} IS NOT NULL AND {text} IS NULL"
+        firsts.append(
+            f"arg_min({{'row': spine_row, 'value': CAST({place} AS VARCHAR)}}, spine_row) FILTER (WHERE {wrong})"
+        )
+    sql = f"SELECT {', '.join(firsts)} FROM spine"
+    [[instant, *bads]] = interruptible(connection, lambda: connection.execute(sql).fetchall())
+    if instant is not None:
         raise MissingAsOf(
-            f"row {bad[0][0]} of the spine has no usable instant",
+            f"row {instant} of the spine has no usable instant",
             where=f"its column `{as_of}`",
             fix="give each row an instant, or leave the row out",
         )
-
-
-def _check_values(connection: duckdb.DuckDBPyConnection, given: Input, place: str, stored: str) -> None:
-    """A value that its type cannot hold is refused, as a lookup refuses it; a float that is NaN or infinite is null
-    on both roads."""
-    if stored in ("FLOAT", "DOUBLE"):
-        return
-    bad = connection.execute(
-        f"SELECT spine_row, CAST({place} AS VARCHAR) FROM spine JOIN asked USING (spine_row) "
-        f"WHERE {place} IS NOT NULL AND {quoted(f'i_{given.name}')} IS NULL ORDER BY 1 LIMIT 1"
-    ).fetchall()
-    if bad:
-        raise InvalidValue(
-            f"{bad[0][1]} is not a value of type {given.dtype}",
-            where=f"row {bad[0][0]} of the spine, `{given.name}`",
-            fix="mend the value",
-        )
+    for (_, _, given, _), bad in zip(checked, bads, strict=True):
+        if bad is not None:
+            raise InvalidValue(
+                f"{bad['value']} is not a value of type {given.dtype}",
+                where=f"row {bad['row']} of the spine, `{given.name}`",
+                fix="mend the value",
+            )

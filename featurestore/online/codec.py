@@ -10,8 +10,9 @@ import json
 from typing import Any, Final
 
 encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_raw_decode: Final = json.JSONDecoder().raw_decode
 
 
 def decode(data: bytes | str) -> Any:
     """What `encode` wrote."""
-    return json.loads(data)
+    return _raw_decode(data if isinstance(data, str) else data.decode())[0]

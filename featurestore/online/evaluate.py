@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import count
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from featurestore.expr.nodes import (
     Aggregate,
@@ -26,7 +26,8 @@ from featurestore.semantics.scalars import scalar_row
 from featurestore.semantics.statuses import NULL, OK, OVERFLOW
 
 Known = Mapping[Any, Any]
-"""Values by column or request name and by `AsOf()`; `(value, status)` by aggregate node and by `(view, feature)`."""
+"""Values by column or request name and by `INSTANT`; `(value, status)` by `answer_key` and by `(view, feature)`."""
+INSTANT: Final = ("as_of",)
 Row = dict[str, Value]
 _numbers = count()
 
@@ -52,7 +53,7 @@ def value_of(node: Node) -> Callable[[Known], Value]:
             place = (node.view, node.name)
             return lambda known: known[place][0]
         case AsOf():
-            return lambda known: known[node]
+            return lambda known: known[INSTANT]
         case Aggregate():
             answer = answer_key(node)
             return lambda known: known[answer][0]
@@ -127,10 +128,31 @@ def derive(state: State) -> Callable[[Row, int, int, Value, str | None], list[An
     return kept
 
 
-def compute_features(view: View, known: dict[Any, Any]) -> None:
-    """The right half of a plan: add `(view, feature) -> (value, status)` for each feature of a view to what is
-    known."""
-    for feature in view.features:
-        value = value_of(feature.node)(known)
-        computed = value is not None and isinstance(feature.node, (Call, PythonCall))
-        known[view.name, feature.name] = (value, OK if computed else status_of(feature.node)(known))
+class Features:
+    """The right half of a plan: what a view computes for each question. Made once for a view."""
+
+    def __init__(self, view: View) -> None:
+        self.answered = {
+            (view.name, feature.name): answer_key(feature.node)
+            for feature in view.features
+            if isinstance(feature.node, Aggregate)
+        }
+        """The features that are aggregates as they are."""
+        self._computed = [
+            ((view.name, feature.name), value_of(feature.node), status_of(feature.node), _is_call(feature.node))
+            for feature in view.features
+            if not isinstance(feature.node, Aggregate)
+        ]
+
+    def add(self, known: dict[Any, Any]) -> None:
+        """Add `(view, feature) -> (value, status)` for each feature to what is known."""
+        for place, answer in self.answered.items():
+            known[place] = known[answer]
+        for place, compute, status_in, call in self._computed:
+            value = compute(known)
+            known[place] = (value, OK if call and value is not None else status_in(known))
+
+
+def _is_call(node: Node) -> bool:
+    """Whether a value is computed, and so has no status but ok."""
+    return isinstance(node, (Call, PythonCall))

@@ -4,8 +4,13 @@ slot."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from json.encoder import encode_basestring
+from typing import Any
+
+import pyarrow as pa
 
 from featurestore.online.codec import encode
+from featurestore.online.columns import joined
 from featurestore.semantics.dtypes import Value
 
 
@@ -20,5 +25,22 @@ def generation_prefix(project: str, state_id: str, generation: str) -> str:
 
 
 def key_name(prefix: str, key: Sequence[Value]) -> bytes:
-    """The hash of one entity key. JSON keeps `1`, `"1"` and `true` apart, and ("a","bc") from ("ab","c") (R11)."""
-    return f"{prefix}{{{encode(key)}}}".encode()
+    """The root of an entity key's tree. JSON keeps `1`, `"1"` and `true` apart, and ("a","bc") from ("ab","c")
+    (R11)."""
+    return f"{prefix}{{[{','.join(map(_text, key))}]}}".encode()
+
+
+def key_names(prefix: str, texts: pa.Array[Any]) -> pa.Array[Any]:
+    """The roots of many keys, each given as JSON."""
+    return joined(f"{prefix}{{", texts, "}")
+
+
+def nodes_name(name: bytes) -> bytes:
+    """The hash of the nodes below a root; most keys have none."""
+    return name + b":nodes"
+
+
+def _text(value: Value) -> str:
+    """A value as JSON; the commonest do not take the long way."""
+    kind = type(value)
+    return str(value) if kind is int else encode_basestring(value) if kind is str else encode(value)

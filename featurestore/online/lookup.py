@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -12,66 +13,38 @@ import redis
 from featurestore.errors import (
     AsOfTooEarly,
     AsOfTooLate,
-    FeatureStoreError,
     InputError,
-    MissingColumn,
     RowFunctionFailed,
     StoreEmpty,
     StoreUnavailable,
-    rename_to,
 )
-from featurestore.expr.nodes import AsOf
-from featurestore.online import codec
-from featurestore.online.evaluate import compute_features
-from featurestore.online.keys import generation_prefix, key_name, pointer_name
+from featurestore.online.evaluate import INSTANT
+from featurestore.online.keys import generation_prefix, key_name, nodes_name
 from featurestore.online.pointers import (
     Pointer,
     Position,
-    content_version,
     decode_pointer,
     position,
     reaching,
     read_pointers,
 )
-from featurestore.online.tree import ROOT, Tree
+from featurestore.online.questions import Key, Question, Road, finish
+from featurestore.online.trips import Command, exchange_of
 from featurestore.online.vectors import Vectors
-from featurestore.online.windows import Finished, ViewReader, first_guess
-from featurestore.plan.nodes import Plan, State, View
-from featurestore.semantics.dtypes import Value, canonical, python_value
+from featurestore.online.windows import Finished, Moment
+from featurestore.plan.nodes import Plan, State
+from featurestore.semantics.dtypes import Value, python_value
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US, duration_text, instant_text
-from featurestore.semantics.windows import Span
 
-Key = tuple[Value, ...]
 ATTEMPTS = 20
 """How often a read begins anew because a writer was in its way."""
 FIRST_FEW = 10
 """Questions that an error names one by one."""
 WAIT_S = 0.005
 """How long a read of a given instant waits for rows with earlier stamps that are being applied."""
-
-
-@dataclass(slots=True)
-class _Question:
-    """One state's key with all that is asked of it: its tree grows until no node is missing."""
-
-    state: State
-    key: Key
-    tree: Tree
-    ask: list[bytes]
-    rows: list[tuple[int, ViewReader]] = field(default_factory=list)
-    root: bytes | None = None
-
-    def take(self, reply: Sequence[bytes | None]) -> bool:
-        """Add the nodes that came; False when a writer changed the key between two trips.
-
-        Every write changes the root, which each trip asks for again: nodes of two states never meet in an answer.
-        """
-        found = dict(zip(self.ask, reply, strict=True))
-        if ROOT in self.tree.nodes and found[ROOT] != self.root:
-            return False
-        self.root = found[ROOT]
-        self.tree.nodes.update({name: codec.decode(data) if data else None for name, data in found.items()})
-        return True
+KNOWN_PLANS = 64  # a notebook plans again and again
+CLOCK_US = 100_000
+"""How old what is known of the server's clock may be."""
 
 
 class LookupRoad:
@@ -79,11 +52,13 @@ class LookupRoad:
 
     def __init__(self, client: redis.Redis, project: str) -> None:
         self._client, self._project = client, project
+        self._exchange = exchange_of(client, reads=True)
         self._pointers: dict[str, Pointer] = {}
-        self._readers: dict[str, dict[str, ViewReader]] = {}
+        self._roads: dict[int, Road] = {}
         # the server's clock minus a clock of ours that nobody sets, unlike the time of day; never above the truth: an
         # answer's arrival is later than its making
         self._clock_offset_us: int | None = None
+        self._clock_asked_us = 0
 
     def clock_us(self) -> int:
         """The server's clock."""
@@ -114,14 +89,26 @@ class LookupRoad:
                 where=f"feature set `{plan.name}`",
                 fix="give an instant between the years 1 and 9999",
             )
+        road = self._roads.get(id(plan)) or self._learn(plan)
         for _ in range(ATTEMPTS):
-            pointers = self._known_pointers(plan)
+            pointers = self._known_pointers(road)
             at_us = asked_us if asked_us is not None else self._now_us(pointers.values())
             seen: dict[str, Position] = {}
-            answer = self._answer(plan, questions, at_us, pointers, seen, given=asked_us is not None)
+            with _uncollected():
+                answer = self._answer(road, questions, at_us, pointers, seen, given=asked_us is not None)
             if answer is not None:
-                positions = tuple(seen[state.id] for state in plan.states)
-                return Vectors.of(plan, answer, at_us, content_version(plan, pointers), positions, request_id)
+                values, statuses = answer
+                return Vectors(
+                    plan.name,
+                    road.version(pointers),
+                    at_us,
+                    road.names,
+                    road.dtypes,
+                    values,
+                    statuses,
+                    tuple([seen[state.id] for state in plan.states]),
+                    request_id,
+                )
             if asked_us is not None:
                 time.sleep(WAIT_S)
         raise StoreUnavailable(
@@ -130,159 +117,155 @@ class LookupRoad:
             fix="try again",
         )
 
+    def _learn(self, plan: Plan) -> Road:
+        if len(self._roads) >= KNOWN_PLANS:
+            self._roads = {}
+        road = self._roads[id(plan)] = Road(plan, self._project)
+        return road
+
     def _answer(
         self,
-        plan: Plan,
+        road: Road,
         questions: Sequence[dict[str, Value]],
         at_us: int,
         pointers: dict[str, Pointer],
         seen: dict[str, Position],
         *,
         given: bool,
-    ) -> list[dict[Any, Any]] | None:
-        """What is known for each question, or None when a pointer moved and everything has to be read again.
+    ) -> tuple[tuple[tuple[Value, ...], ...], tuple[tuple[int, ...], ...]] | None:
+        """Values and statuses for each question, or None when a pointer moved and everything has to be read again.
 
         `seen` is told how far the states were.
         """
         # aggregates by question and view: two roles of one state have the same aggregates, for other keys
         finished: list[dict[str, Finished]] = [{} for _ in questions]
-        open_questions = self._questions(plan, questions, finished, at_us, pointers, given=given)
+        moments = {view.name: reader.moment(at_us) for view, _, reader in road.readers}
+        open_questions = self._questions(road, questions, finished, moments, pointers, given=given)
         first = True
         while open_questions or first:
-            replies, moved = self._fetch(plan, open_questions, pointers, at_us, seen, given=given)
-            if moved:
+            if not self._fetch(road, open_questions, pointers, at_us, seen, given=given):
                 return None
-            for question, reply in zip(open_questions, replies, strict=True):
-                if not question.take(reply):
-                    return None
             if first:
-                _check_reach(plan, open_questions, len(questions), at_us)
+                _check_reach(road.plan, open_questions, len(questions), at_us)
             first = False
-            open_questions = [question for question in open_questions if self._read(question, at_us, finished)]
-        known: list[dict[Any, Any]] = [dict(question) for question in questions]
-        for place, (values, answers) in enumerate(zip(known, finished, strict=True)):
-            for view in plan.views:
-                values.update(answers.get(view.name, {}))
-                values[AsOf()] = view.instant_us(at_us)
+            open_questions = [question for question in open_questions if finish(question, moments, finished)]
+        values, statuses = [], []
+        for place, (asked, answers) in enumerate(zip(questions, finished, strict=True)):
+            if road.answered is not None:
+                cells = [answers[view][answer] for view, answer in road.answered]
+                values.append(tuple([value for value, _ in cells]))
+                statuses.append(tuple([status for _, status in cells]))
+                continue
+            known: dict[Any, Any] = dict(asked)
+            for view, features in road.features:
+                if (found := answers.get(view.name)) is not None:
+                    known.update(found)
+                known[INSTANT] = view.instant_us(at_us)
                 try:
-                    compute_features(view, values)
+                    features.add(known)
                 except RowFunctionFailed as error:
                     error.where = f"question {place}, view `{view.name}`"
                     raise
-        return known
-
-    def _read(self, question: _Question, at_us: int, finished: list[dict[str, Finished]]) -> bool:
-        """Finish a question's aggregates; True when nodes are missing, which it then asks for."""
-        missing: set[bytes] = set()
-        read: dict[str, Finished] = {}
-        for place, reader in question.rows:
-            name = reader.view.name
-            if name not in read:  # a user's views are one answer to five hundred questions about items
-                read[name] = reader.read(question.tree, at_us, missing)
-            finished[place][name] = read[name]
-        question.ask = [ROOT, *question.tree.to_fetch(missing)]
-        return bool(missing)
+            cells = [known[output] for output in road.outputs]
+            values.append(tuple([value for value, _ in cells]))
+            statuses.append(tuple([status for _, status in cells]))
+        return tuple(values), tuple(statuses)
 
     def _questions(
         self,
-        plan: Plan,
+        road: Road,
         inputs: Sequence[dict[str, Value]],
         finished: list[dict[str, Finished]],
-        at_us: int,
+        moments: dict[str, Moment],
         pointers: dict[str, Pointer],
         *,
         given: bool,
-    ) -> list[_Question]:
-        found: dict[tuple[str, Key], _Question] = {}
-        readers = self._readers.get(plan.version)
-        if readers is None:
-            readers = self._readers[plan.version] = {view.name: ViewReader(view) for view in plan.views if view.state}
+    ) -> list[Question]:
+        found: dict[tuple[str, Key], Question] = {}
         guesses: dict[str, dict[bytes, None]] = {}
-        for view in plan.views:
-            if view.state is not None:
-                past, levels = given or view.refresh_us > 1, pointers[view.state.id].levels
-                names = first_guess(view.spans, view.instant_us(at_us), levels, past=past)
-                guesses.setdefault(view.state.id, {}).update(dict.fromkeys(names))
-        for view in plan.views:
-            if view.state is None:
-                continue
+        for view, state, reader in road.readers:
+            past, levels = given or view.refresh_us > 1, pointers[state.id].levels
+            guesses.setdefault(state.id, {}).update(
+                dict.fromkeys(reader.first_guess(moments[view.name], levels, past=past))
+            )
+        for view, state, reader in road.readers:
+            ask = list(guesses[state.id])
+            prefix = generation_prefix(self._project, state.id, pointers[state.id].generation)
             for place, values in enumerate(inputs):
-                key = tuple(values[name] for name in view.inputs)
+                key = tuple([values[name] for name in view.inputs])
                 if None in key:
                     # a key with a null part reads as a key never seen (R11)
-                    finished[place][view.name] = readers[view.name].read(Tree(view.state), at_us, set())
+                    finished[place][view.name] = moments[view.name].nothing
                     continue
-                question = found.get((view.state.id, key))
+                question = found.get((state.id, key))
                 if question is None:
-                    question = found[view.state.id, key] = _Question(
-                        view.state, key, Tree(view.state), list(guesses[view.state.id])
-                    )
-                question.rows.append((place, readers[view.name]))
+                    question = found[state.id, key] = Question(state, key, key_name(prefix, key), ask)
+                question.rows.append((place, reader))
         return list(found.values())
 
     def _fetch(
         self,
-        plan: Plan,
-        questions: Sequence[_Question],
+        road: Road,
+        questions: Sequence[Question],
         pointers: dict[str, Pointer],
         at_us: int,
         seen: dict[str, Position],
         *,
         given: bool,
-    ) -> tuple[list[list[bytes | None]], bool]:
-        """One round trip: all fields, and after them the pointers, so that a generation that was dropped meanwhile is
-        noticed."""
-        states = plan.states
-        names = [pointer_name(self._project, state.id) for state in states]
+    ) -> bool:
+        """One round trip: the pointers and all that is open, as they are at one moment. False when a pointer or a key
+        moved, and everything has to be read again."""
+        states = road.plan.states
+        below = [question for question in questions if question.ask]
+        commands: list[Command] = []
+        if states:
+            commands.append((b"MGET", *road.pointers, *[question.name for question in questions]))
+        if below:
+            nodes: list[Command] = [(b"HMGET", nodes_name(question.name), *question.ask) for question in below]
+            commands = [(b"MULTI",), *commands, *nodes, (b"EXEC",)]
+        clock = given or self._clock_is_old()
+        if clock:
+            commands.append((b"TIME",))
         with reaching(self._client):
-            pipe = self._client.pipeline(transaction=False)
-            if names:
-                pipe.mget(names)
-            for question in questions:
-                prefix = generation_prefix(self._project, question.state.id, pointers[question.state.id].generation)
-                pipe.hmget(key_name(prefix, question.key), question.ask)
-            if names:
-                pipe.mget(names)
-            pipe.time()
-            *replies, clock = pipe.execute()
-        clock_us = self._learn_clock(*clock)
-        if given and at_us > clock_us:
-            raise AsOfTooLate(
-                f"as_of {instant_text(at_us)} lies after the store's clock",
-                has=instant_text(clock_us),
-                fix="leave `as_of` out to ask for now",
-            )
-        if not names:
-            return replies, False
-        before, *fields, after = replies
+            replies = self._exchange(commands) if commands else []
+        if clock:
+            clock_us = self._learn_clock(*replies.pop())
+            if given and at_us > clock_us:
+                raise AsOfTooLate(
+                    f"as_of {instant_text(at_us)} lies after the store's clock",
+                    has=instant_text(clock_us),
+                    fix="leave `as_of` out to ask for now",
+                )
+        if not states:
+            return True
+        first, *rest = replies[-1] if below else replies
         # the instant may lie before a stamp of one source while rows of another are pending: it is exact all the same
         latest = not given and all(pointer.pending_us is None for pointer in pointers.values())
         moved = False
-        for state, first, last in zip(states, before, after, strict=True):
-            earlier, now = self._take(state, first, last)
-            moved |= _has_moved(pointers[state.id], earlier, now, at_us, latest=latest)
-            seen[state.id] = position(now, earlier).or_later(seen.get(state.id))
-        return fields, moved
+        for state, data in zip(states, first[: len(states)], strict=True):
+            now = self._pointers[state.id] = decode_pointer(data, state)
+            moved |= _has_moved(pointers[state.id], now, at_us, latest=latest)
+            seen[state.id] = position(now).or_later(seen.get(state.id))
+        if moved:
+            return False
+        nodes_of = iter(rest)
+        for question, root in zip(questions, first[len(states) :], strict=True):
+            if not question.take(root, next(nodes_of) if question.ask else ()):
+                return False
+        return True
 
-    def _take(self, state: State, first: bytes | None, last: bytes | None) -> tuple[Pointer, Pointer]:
-        """A state's pointer as it was before and after its keys were read."""
-        now = self._pointers[state.id] = decode_pointer(last, state)
-        if first == last:
-            return now, now
-        try:
-            return decode_pointer(first, state), now
-        except StoreEmpty:  # it was published meanwhile, and has no generation in common with what was before
-            return replace(now, generation=""), now
-
-    def _known_pointers(self, plan: Plan) -> dict[str, Pointer]:
+    def _known_pointers(self, road: Road) -> dict[str, Pointer]:
+        plan = road.plan
         unknown = [state for state in plan.states if state.id not in self._pointers]
-        for state, pointer in zip(unknown, read_pointers(self._client, self._project, unknown).values(), strict=True):
-            self._pointers[state.id] = pointer or decode_pointer(None, state)
-        for view in plan.views:
-            if view.state is not None and _too_short(view, self._pointers[view.state.id]):
-                del self._pointers[view.state.id]  # it may have been built anew since it was read
-                pointer = self.known_pointer(view.state) or decode_pointer(None, view.state)
-                if span := _too_short(view, pointer):
+        if unknown:
+            found = read_pointers(self._client, self._project, unknown).values()
+            for state, pointer in zip(unknown, found, strict=True):
+                self._pointers[state.id] = pointer or decode_pointer(None, state)
+        for view, state, reader in road.readers:
+            if reader.too_long(self._pointers[state.id].longest_us):
+                del self._pointers[state.id]  # it may have been built anew since it was read
+                pointer = self.known_pointer(state) or decode_pointer(None, state)
+                if span := reader.too_long(pointer.longest_us):
                     kept = duration_text(pointer.longest_us or 0)
                     raise StoreEmpty(
                         f"the state of `{view.name}` was built for windows of {kept} at most",
@@ -305,15 +288,30 @@ class LookupRoad:
 
     def _learn_clock(self, seconds: int, micros: int) -> int:
         clock_us = int(seconds) * 1_000_000 + int(micros)
-        self._clock_offset_us = clock_us - time.monotonic_ns() // 1000
+        self._clock_asked_us = time.monotonic_ns() // 1000
+        self._clock_offset_us = clock_us - self._clock_asked_us
         return clock_us
 
+    def _clock_is_old(self) -> bool:
+        return time.monotonic_ns() // 1000 - self._clock_asked_us > CLOCK_US
 
-def _has_moved(used: Pointer, earlier: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool:
-    """Whether a state's keys may have been read from two moments, judged by its pointer before and after them."""
-    # that a writer began meanwhile is no harm: what it brings is either later than the instant, or seen as it comes
-    if earlier is not now and replace(earlier, applying=now.applying) != now:
-        return True
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """A block in which Python's garbage collector rests, which would take the state of many keys, soon let go, for
+    objects that stay, and look through all there are: tens of milliseconds, once in a while."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:  # of two threads, the one that stopped it starts it again
+            gc.enable()
+
+
+def _has_moved(used: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool:
+    """Whether what was read of a state may not be what the instant sees, judged by the pointer that was read with
+    it."""
     if now.generation != used.generation:
         return True
     if used.pending_us is not None and now.pending_us != used.pending_us:
@@ -323,19 +321,15 @@ def _has_moved(used: Pointer, earlier: Pointer, now: Pointer, at_us: int, *, lat
     return latest and now.stamp_us >= at_us
 
 
-def _too_short(view: View, pointer: Pointer) -> Span | None:
-    """A window of the view that is longer than what the state was trimmed for."""
-    kept = pointer.longest_us
-    return next((span for span in view.spans if kept is not None and view.reach_us(span) > kept), None)
-
-
-def _check_reach(plan: Plan, questions: Sequence[_Question], total: int, at_us: int) -> None:
+def _check_reach(plan: Plan, questions: Sequence[Question], total: int, at_us: int) -> None:
     """Raises: AsOfTooEarly  naming every question, by place and key, whose windows cover rows that were trimmed: all
     or none are answered (R13), and whoever asks has to know which to leave out."""
     dtypes = {given.name: given.dtype for given in plan.inputs}
     early: dict[int, str] = {}
     from_us = at_us
     for question in questions:
+        if question.tree.horizon_us is None:
+            continue
         for place, reader in question.rows:
             first_us = reader.too_early_until_us(question.tree, at_us)
             if first_us is not None:
@@ -352,27 +346,3 @@ def _check_reach(plan: Plan, questions: Sequence[_Question], total: int, at_us: 
             has=f"all that they need, as of {instant_text(from_us)} and later",
             fix="ask for such an instant, leave these questions out, or build a training set, which has all history",
         )
-
-
-def canonical_inputs(plan: Plan, row: Mapping[str, Any], place: int) -> dict[str, Value]:
-    """A question's inputs, checked. Raises: MissingColumn, InvalidValue, NaiveTime  naming the input and the
-    question."""
-    values = {}
-    for given in plan.inputs:
-        if given.name not in row:
-            raise MissingColumn(
-                f"question {place} lacks the input `{given.name}`",
-                where=f"feature set `{plan.name}`",
-                has=[str(name) for name in row],
-                fix=rename_to(
-                    given.name,
-                    [str(name) for name in row if name not in {each.name for each in plan.inputs}],
-                    f"send `{given.name}` ({given.dtype}); null is allowed",
-                ),
-            )
-        try:
-            values[given.name] = canonical(row[given.name], given.dtype)
-        except FeatureStoreError as error:
-            error.where = f"question {place}, `{given.name}` ({given.dtype}) of feature set `{plan.name}`"
-            raise
-    return values

@@ -6,8 +6,7 @@ It keeps nothing, serves nobody else, and has no clock: its time lies after ever
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from featurestore.semantics.instants import LATEST_US
@@ -35,23 +34,6 @@ class MemoryServer:
         self._texts.update({_bytes(name): _bytes(text) for name, text in mapping.items()})
         return True
 
-    def hmget(self, name: Text, fields: Sequence[Text]) -> list[bytes | None]:
-        """The fields of a hash."""
-        found = self._hashes.get(_bytes(name), {})
-        return [found.get(_bytes(field)) for field in fields]
-
-    def hset(self, name: Text, mapping: Mapping[Text, Text]) -> int:
-        """Set fields of a hash; how many are new."""
-        found = self._hashes.setdefault(_bytes(name), {})
-        before = len(found)
-        found.update({_bytes(field): _bytes(text) for field, text in mapping.items()})
-        return len(found) - before
-
-    def hdel(self, name: Text, *fields: Text) -> int:
-        """Remove fields of a hash; how many there were."""
-        found = self._hashes.get(_bytes(name), {})
-        return sum(found.pop(_bytes(field), None) is not None for field in fields)
-
     def unlink(self, *names: Text) -> int:
         """Remove names; how many there were."""
         tables: tuple[dict[bytes, Any], ...] = (self._texts, self._hashes)
@@ -63,29 +45,45 @@ class MemoryServer:
         pattern = re.compile(b"".join(b".*" if star else re.escape(kept or plain) for kept, star, plain in parts), re.S)
         yield from [name for name in (*self._texts, *self._hashes) if pattern.fullmatch(name)]
 
-    def pipeline(self, *, transaction: bool) -> Pipeline:
-        """Several commands in one trip."""
-        assert not transaction, "no part of the online road needs one"
-        return Pipeline(self)
+    def exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The replies to commands that go to the server together, as the online road writes them."""
+        replies: list[Any] = []
+        together: list[Any] | None = None
+        for name, *rest in commands:
+            if name == b"MULTI":
+                together = []
+                replies.append(b"OK")
+            elif name == b"EXEC":
+                replies.append(together)
+                together = None
+            elif together is None:
+                replies.append(self._reply(name, rest))
+            else:
+                together.append(self._reply(name, rest))
+                replies.append(b"QUEUED")
+        return replies
 
-
-class Pipeline:
-    """Commands that wait for `execute`."""
-
-    def __init__(self, server: MemoryServer) -> None:
-        self._server = server
-        self._waiting: list[Callable[[], Any]] = []
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return partial(self._later, getattr(self._server, name))
-
-    def _later(self, command: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        self._waiting.append(partial(command, *arguments, **options))
-
-    def execute(self) -> list[Any]:
-        """The replies to all of them, in order."""
-        waiting, self._waiting = self._waiting, []
-        return [command() for command in waiting]
+    def _reply(self, name: bytes, rest: list[Any]) -> Any:
+        match name, rest:
+            case b"TIME", []:
+                return self.time()
+            case b"MGET", names:
+                return self.mget(names)
+            case b"MSET", pairs:
+                self.mset(dict(zip(pairs[::2], pairs[1::2], strict=True)))
+                return b"OK"
+            case b"HMGET", [key, *fields]:
+                found = self._hashes.get(key, {})
+                return [found.get(field) for field in fields]
+            case b"HSET", [key, *pairs]:
+                found = self._hashes.setdefault(key, {})
+                before = len(found)
+                found.update(zip(pairs[::2], map(_bytes, pairs[1::2]), strict=True))
+                return len(found) - before
+            case b"HDEL", [key, *fields]:
+                found = self._hashes.get(key, {})
+                return sum(found.pop(field, None) is not None for field in fields)
+        raise AssertionError(f"the online road does not send {name!r}")
 
 
 def _bytes(text: Text) -> bytes:

@@ -11,18 +11,20 @@ from typing import Any
 
 import redis
 
-from featurestore.errors import StoreBehind, StoreEmpty, StoreError
+from featurestore.errors import FeatureStoreError, StoreBehind, StoreEmpty, StoreError, StoreUnavailable
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
 from featurestore.log.served import ServedLog
 from featurestore.online.events import Checked, check_events, encode
-from featurestore.online.lookup import LookupRoad, canonical_inputs
+from featurestore.online.inputs import canonical_inputs
+from featurestore.online.lookup import LookupRoad
 from featurestore.online.pointers import Pointer
 from featurestore.online.request_id import checked_request_id, new_request_id
 from featurestore.online.state_store import StateStore
 from featurestore.online.vectors import Vectors
 from featurestore.plan.nodes import Plan, Scan, State
 from featurestore.plan.outcomes import Counts
+from featurestore.semantics.dtypes import Value
 
 CHECK_EVERY_S = 0.1
 """How often a lookup looks whether a dead writer left rows behind."""
@@ -93,21 +95,68 @@ class OnlineStore:
         Without a `request_id` one is made.
         """
         request_id = new_request_id() if request_id is None else checked_request_id(request_id)
-        behind = [state for state in plan.states if self._left_behind(state)]
-        if behind:
-            try:
-                self.recover(behind)
-            except BaseException:
-                for state in behind:  # the next lookup must not take it for done
-                    self._check_again.pop(state.id, None)
-                raise
+        if behind := self.behind(plan):
+            self.catch_up(behind)
         questions = [canonical_inputs(plan, row, place) for place, row in enumerate(inputs)]
         vectors = self._road.answer_canonical(plan, questions, as_of_us, request_id=request_id)
+        self._served(plan, questions, vectors, asked=as_of_us is not None)
+        return vectors
+
+    def lookup_together(
+        self, plan: Plan, requests: Sequence[tuple[Sequence[Mapping[str, Any]], str]]
+    ) -> list[Vectors | FeatureStoreError]:
+        """What `lookup` gives for several requests as of now, each its questions and its id: one trip for all of them.
+
+        A request that fails has its error; the others have what they would have alone. The caller has caught up.
+        """
+        found: list[Vectors | FeatureStoreError] = []
+        asked: list[list[dict[str, Value]]] = []
+        for inputs, _ in requests:
+            try:
+                asked.append([canonical_inputs(plan, row, place) for place, row in enumerate(inputs)])
+            except FeatureStoreError:
+                asked.append([])
+        try:
+            whole = self._road.answer_canonical(plan, [question for questions in asked for question in questions])
+        except FeatureStoreError as error:
+            if len(requests) == 1 or isinstance(error, StoreUnavailable):
+                return [error] * len(requests)
+            whole = None
+        at = 0
+        for (inputs, request_id), questions in zip(requests, asked, strict=True):
+            if whole is None or len(questions) < len(inputs):
+                try:
+                    found.append(self.lookup(plan, inputs, None, request_id))
+                except FeatureStoreError as error:
+                    found.append(error)
+                continue
+            vectors = whole.part(at, at + len(questions), request_id)
+            at += len(questions)
+            self._served(plan, questions, vectors, asked=False)
+            found.append(vectors)
+        return found
+
+    def behind(self, plan: Plan) -> list[State]:
+        """The states for which rows wait that nobody is about to apply; a writer at work is not waited for.
+
+        Raises: StoreBehind  for the state of another log.
+        """
+        return [state for state in plan.states if self._left_behind(state)]
+
+    def catch_up(self, behind: Sequence[State]) -> None:
+        """Apply what a writer committed and did not live to apply (R15)."""
+        try:
+            self.recover(behind)
+        except BaseException:
+            for state in behind:  # the next lookup must not take it for done
+                self._check_again.pop(state.id, None)
+            raise
+
+    def _served(self, plan: Plan, questions: Sequence[dict[str, Value]], vectors: Vectors, *, asked: bool) -> None:
         if self.served is not None:
             # no instant lies after the store's clock, whatever is estimated of it
             served_us = max(self._road.lately_us(), vectors.as_of_us)
-            self.served.offer(plan, questions, vectors, served_us, as_of_us is not None)
-        return vectors
+            self.served.offer(plan, questions, vectors, served_us, asked)
 
     def clock_us(self) -> int:
         """The server's clock (R13)."""
@@ -123,10 +172,9 @@ class OnlineStore:
         checked, call = check_events(scan, events), secrets.token_hex(6)
         with self.log.turn(scan.source):
             self._follow(scan.source, states)  # what another writer left, so that the counts are of this call's rows
-            if scan.known_at is None:
-                self._hold(states)
+            held_us = self._hold(states) if scan.known_at is None else 0
             try:
-                positions = self._commit(scan, checked, call)
+                positions = self._commit(scan, checked, call, held_us or self.clock_us())
             except BaseException:
                 self._follow(scan.source, states)
                 raise
@@ -215,32 +263,27 @@ class OnlineStore:
                 fix="wait for the writer, or run `featurestore ingest` or `materialize`",
             )
 
-    def _commit(self, scan: Scan, checked: Checked, call: str) -> range:
+    def _commit(self, scan: Scan, checked: Checked, call: str, clock_us: int) -> range:
         if checked.quarantined:
-            self.quarantine.append(scan.source, call, self.clock_us(), checked.quarantined)
+            self.quarantine.append(scan.source, call, clock_us, checked.quarantined)
         if not checked.rows:
             return range(0)
-        stamp_us = max(self.clock_us(), (self.log.last_known_at_us(scan.source) or 0) + 1)
+        stamp_us = max(clock_us, (self.log.last_known_at_us(scan.source) or 0) + 1)
         return self.log.append(scan.source, encode(checked.rows, scan), stamp_us)
 
-    def _hold(self, states: Sequence[State]) -> None:
-        """Keep lookups before the stamp that is about to be taken, until its rows are in every key (R13)."""
-        now_us = self.clock_us()
-        found = self.states.pointers(states)
-        self.states.publish({each: replace(pointer, pending_us=now_us) for each, pointer in found.items() if pointer})
+    def _hold(self, states: Sequence[State]) -> int:
+        """Keep lookups before the stamp that is about to be taken, until its rows are in every key (R13). Gives the
+        clock once they are held, which the stamp may be; 0 when there is no state to hold."""
+        now_us, found = self.states.look(states)
+        return self.states.publish({each: replace(pointer, pending_us=now_us) for each, pointer in found.items()})
 
     def _follow(self, source: str, states: Sequence[State]) -> dict[str, Counts]:
         """Apply what the log has beyond the pointers of a source's states, and let lookups see all of it at once."""
         counts: dict[str, Counts] = {}
         moved: dict[str, Pointer] = {}
         mine = {state.id: state for state in states if state.scan.source == source}
-        now_us = self.clock_us() if mine else 0
         head = self.log.head(source)
-        found = {
-            state_id: pointer
-            for state_id, pointer in self.states.pointers(list(mine.values())).items()
-            if pointer is not None
-        }
+        now_us, found = self.states.look(list(mine.values())) if mine else (0, {})
         for state_id, pointer in found.items():
             self._check_own_log(mine[state_id], pointer)
         # Before any key has a row that lookups may see at once, they can know of it.

@@ -14,7 +14,7 @@ from featurestore.errors import StoreEmpty, StoreUnavailable
 from featurestore.online.keys import pointer_name
 from featurestore.plan.nodes import Plan, State
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ def _decoded(data: bytes) -> tuple[Pointer | None, int | None]:
 
 
 @lru_cache(maxsize=1_024)
-def position(now: Pointer, earlier: Pointer) -> Position:
-    """How far a state was that was read between two looks at its pointer."""
-    return Position(now.generation, now.applied, max(earlier.reached, now.reached))
+def position(pointer: Pointer) -> Position:
+    """How far a state was whose keys were read together with its pointer."""
+    return Position(pointer.generation, pointer.applied, pointer.reached)
 
 
 def read_pointers(client: redis.Redis, project: str, states: Sequence[State]) -> dict[str, Pointer | None]:

@@ -269,7 +269,7 @@ def open_server(home: Path, url: str | None = None) -> Server:
         raise
 
 
-def connect(url: str, *, timeout_s: float = 0.25) -> redis.Redis:
+def connect(url: str, *, timeout_s: float = 0.1) -> redis.Redis:
     """A client for serving: short timeouts, one retry of a broken connection, none of a timeout; answers are bytes.
 
     Nothing is sent yet. `timeout_s` holds for connecting and for each answer; timeouts written in the URL win over it.

@@ -4,9 +4,10 @@ dropping them."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from itertools import chain, islice
 from typing import Any, Self
 
 import pyarrow as pa
@@ -14,11 +15,15 @@ import redis
 
 from featurestore.log.event_log import Entry, EventLog
 from featurestore.online import codec
+from featurestore.online.bulk import Large, Small, nodes_of
 from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, times_and_identity
-from featurestore.online.keys import generation_prefix, key_name, pointer_name
-from featurestore.online.pointers import Pointer, reaching, read_pointers
-from featurestore.online.tree import EVENT, ROOT, Row, Tree, grown, path_names, visible_us
+from featurestore.online.keys import generation_prefix, key_name, key_names, nodes_name, pointer_name
+from featurestore.online.leaves import EVENT, Node, Row, opened, visible_us
+from featurestore.online.pointers import Pointer, decode_pointer, reaching, read_pointers
+from featurestore.online.radix import ROOT, path_names
+from featurestore.online.tree import Tree
+from featurestore.online.trips import Command, Exchange, exchange_of
 from featurestore.plan.nodes import State
 from featurestore.plan.outcomes import Counts, reason_of
 from featurestore.semantics.dtypes import Value
@@ -64,10 +69,20 @@ class StateStore:
 
     def __init__(self, client: redis.Redis, project: str) -> None:
         self._client, self._project = client, project
+        self._exchange = exchange_of(client)
 
     def pointers(self, states: Sequence[State]) -> dict[str, Pointer | None]:
         """Where each state stands; None for one that was never published."""
         return read_pointers(self._client, self._project, states)
+
+    def look(self, states: Sequence[State]) -> tuple[int, dict[str, Pointer]]:
+        """The server's clock, and where each published state stands, in one trip."""
+        names = [pointer_name(self._project, state.id) for state in states]
+        commands: list[Command] = [(b"TIME",), (b"MGET", *names)] if names else [(b"TIME",)]
+        with reaching(self._client):
+            clock, *found = self._exchange(commands)
+        held = zip(states, found[0] if found else (), strict=True)
+        return _us(clock), {state.id: decode_pointer(data, state) for state, data in held if data}
 
     def apply(
         self,
@@ -119,18 +134,37 @@ class StateStore:
             for each in work:
                 each.horizon_us = _horizon(each, pointer.longest_us, clock_us)
             self._complete([each for each in work if each.horizon_us is not None], {}, _Work.trim)
-        pipe = self._client.pipeline(transaction=False)
-        for each in work:
-            if each.tree.changed:
-                fields: dict[Any, Any] = {field: codec.encode(each.tree.nodes[field]) for field in each.tree.changed}
-                pipe.hset(each.name, mapping=fields)
-        pipe.execute()
+        self._write(work)
         # Only when no node names them any more, and in a trip of its own: a server whose memory is full refuses to
         # write, and removes all the same.
+        removed: list[Command] = [
+            (b"HDEL", nodes_name(each.name), *each.tree.removed) for each in work if each.tree.removed
+        ]
+        if removed:
+            self._exchange(removed)
+
+    def _write(self, work: list[_Work]) -> None:
+        """Write what changed. The nodes of one key change together, so that no reader sees a part of them."""
+        commands: list[Command] = []
+        alone: list[bytes | str] = []
         for each in work:
-            if each.tree.removed:
-                pipe.hdel(each.name, *each.tree.removed)
-        pipe.execute()
+            tree = each.tree
+            below: list[bytes | str] = []
+            for name in tree.changed - {ROOT}:
+                below += (name, tree.stored(name))
+            root: list[bytes | str] = [each.name, tree.stored(ROOT)] if ROOT in tree.changed else []
+            if below:
+                write: list[Command] = [(b"MSET", *root)] if root else []
+                commands += [(b"MULTI",), (b"HSET", nodes_name(each.name), *below), *write, (b"EXEC",)]
+            else:
+                alone += root
+        if alone:
+            commands.append((b"MSET", *alone))
+        if commands:
+            for reply in self._exchange(commands):
+                if isinstance(reply, list):  # of a transaction, whose commands may fail one by one
+                    for failed in (each for each in reply if isinstance(each, Exception)):
+                        raise failed
 
     def _complete(
         self, work: list[_Work], wanted: dict[bytes, set[bytes]], missing: Callable[[_Work], set[bytes]]
@@ -139,13 +173,18 @@ class StateStore:
         trees = {each.name: each.tree for each in work}
         while wanted or (wanted := {each.name: found for each in work if (found := missing(each))}):
             asked = {name: trees[name].to_fetch(fields) for name, fields in wanted.items()}
-            pipe = self._client.pipeline(transaction=False)
-            for name, fields in asked.items():
-                pipe.hmget(name, fields)
-            for (name, fields), reply in zip(asked.items(), pipe.execute(), strict=True):
-                trees[name].nodes.update(
-                    {field: codec.decode(data) if data else None for field, data in zip(fields, reply, strict=True)}
-                )
+            roots = [name for name, fields in asked.items() if ROOT in fields]
+            below = {
+                name: rest for name, fields in asked.items() if (rest := [each for each in fields if each != ROOT])
+            }
+            commands: list[Command] = [(b"MGET", *roots)] if roots else []
+            commands += [(b"HMGET", nodes_name(name), *fields) for name, fields in below.items()]
+            replies = self._exchange(commands)
+            if roots:
+                for name, data in zip(roots, replies.pop(0), strict=True):
+                    trees[name].nodes[ROOT] = _opened(data)
+            for (name, fields), reply in zip(below.items(), replies, strict=True):
+                trees[name].nodes.update(zip(fields, map(_opened, reply), strict=True))
             wanted = {}
 
     def follow(self, state: State, pointer: Pointer, log: EventLog, clock_us: int) -> tuple[Pointer, Counts]:
@@ -175,26 +214,27 @@ class StateStore:
         prefix = generation_prefix(self._project, state.id, generation)
         keys = total = 0
         levels: set[int] = set()
-        width = len(state.key)
-        groups = groupby(_rows_of(batches), key=lambda values: values[:width])
-        with reaching(self._client), _Writes(self._client) as writes:
-            for key, members in ((key, list(members)) for key, members in groups):
-                *_, seen_us, horizon_us = members[0]
-                tree = grown(state, [list(member[width:-2]) for member in members], seen_us, horizon_us)
-                for node in tree.changed:
-                    writes.hset(key_name(prefix, key), node, codec.encode(tree.nodes[node]))
-                levels |= tree.levels
-                total += len(members)
-                keys += 1
+        with reaching(self._client), _Writes(self._exchange) as writes:
+            for found in nodes_of(state, batches):
+                match found:
+                    case Small():
+                        writes.put_roots(key_names(prefix, found.keys), found.roots)
+                        keys += len(found.keys)
+                    case Large():
+                        writes.put_nodes(f"{prefix}{{{found.key}}}".encode(), found.nodes)
+                        levels |= found.levels
+                        keys += 1
+                total += found.rows
         return replace(pointer, generation=generation, keys=keys, rows=total, levels=tuple(sorted(levels)))
 
-    def publish(self, pointers: dict[str, Pointer]) -> None:
-        """Make states serve, all at once."""
-        if pointers:
-            with reaching(self._client):
-                self._client.mset(
-                    {pointer_name(self._project, state_id): pointer.encode() for state_id, pointer in pointers.items()}
-                )
+    def publish(self, pointers: dict[str, Pointer]) -> int:
+        """Make states serve, all at once. Gives the server's clock after that, 0 when there is none to publish."""
+        if not pointers:
+            return 0
+        pairs = [(pointer_name(self._project, state_id), pointer.encode()) for state_id, pointer in pointers.items()]
+        with reaching(self._client):
+            _, clock = self._exchange([(b"MSET", *chain.from_iterable(pairs)), (b"TIME",)])
+        return _us(clock)
 
     def drop_others(self, state: State, generation: str | None) -> None:
         """Remove every generation of a state but one. A reader that was reading it notices by the pointer and reads
@@ -203,6 +243,10 @@ class StateStore:
             f"{self._project}:rows:{_pattern(state.id)}:*",
             generation_prefix(self._project, state.id, generation or "-"),
         )
+
+    def drop(self, state: State, generation: str) -> None:
+        """Remove one generation of a state, as `drop_others` does."""
+        self._drop(f"{_pattern(generation_prefix(self._project, state.id, generation))}*", None)
 
     def drop_project(self) -> None:
         """Remove all that this project has in the server."""
@@ -222,39 +266,77 @@ class StateStore:
 
 
 class _Writes:
-    """Fields written in trips of a few megabytes, however large one key is: nobody reads them before they are
-    published."""
+    """Nodes written in trips of a few megabytes, however large one key is: nobody reads them before they are published.
 
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
-        self._waiting: dict[bytes, dict[Any, Any]] = {}
+    While a trip is under way the next one is made ready.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._thread = ThreadPoolExecutor(1, "writes")
+        self._under_way: Future[object] | None = None
+        self._commands: list[Command] = []
         self._size = 0
 
-    def hset(self, name: bytes, field: bytes, value: str) -> None:
-        """Write a field, now or with the next trip."""
-        self._waiting.setdefault(name, {})[field] = value
-        self._size += len(value)
+    def put_roots(self, names: pa.Array[Any], roots: pa.Array[Any]) -> None:
+        """Write the roots of many keys."""
+        size = names.nbytes + roots.nbytes
+        step = 1 + len(roots) * BYTES_PER_TRIP // size
+        for start in range(0, len(roots), step):
+            some = [each.slice(start, step).to_pylist() for each in (names, roots)]
+            self._put((b"MSET", *chain.from_iterable(zip(*some, strict=True))), size * len(some[0]) // len(roots))
+
+    def put_nodes(self, name: bytes, nodes: Mapping[bytes, str]) -> None:
+        """Write all nodes of one key."""
+        below: list[bytes | str] = []
+        size = 0
+        for node, value in nodes.items():
+            if node == ROOT:
+                self._put((b"MSET", name, value), len(value))
+                continue
+            below += (node, value)
+            size += len(value)
+            if size >= BYTES_PER_TRIP:
+                self._put((b"HSET", nodes_name(name), *below), size)
+                below, size = [], 0
+        if below:
+            self._put((b"HSET", nodes_name(name), *below), size)
+
+    def _put(self, command: Command, size: int) -> None:
+        self._commands.append(command)
+        self._size += size
         if self._size >= BYTES_PER_TRIP:
             self._send()
 
     def _send(self) -> None:
-        pipe = self._client.pipeline(transaction=False)
-        for name, fields in self._waiting.items():
-            pipe.hset(name, mapping=fields)
-        pipe.execute()
-        self._waiting, self._size = {}, 0
+        self._arrived()
+        if self._commands:
+            self._under_way = self._thread.submit(self._exchange, self._commands)
+        self._commands, self._size = [], 0
+
+    def _arrived(self) -> None:
+        """Wait for the trip that is under way. Raises: what it met."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self._waiting:
-            self._send()
+        with self._thread:
+            if kind is None:
+                self._send()
+                self._arrived()
 
 
-def _rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
-    for batch in batches:
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+def _us(clock: Sequence[Any]) -> int:
+    seconds, micros = clock
+    return int(seconds) * 1_000_000 + int(micros)
+
+
+def _opened(data: bytes | None) -> Node | None:
+    return opened(codec.decode(data)) if data else None
 
 
 def _key_of(state: State) -> Callable[[dict[str, Value]], Key]:

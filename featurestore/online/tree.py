@@ -2,76 +2,53 @@
 many rows it holds.
 
 A row's place is its `event_at` followed by 32 bits of a hash of its identity, so that rows of one microsecond part,
-too. A leaf holds rows. A leaf that grows too large becomes an inner node: summaries of up to 16 children, each a node
-of its own, each covering 1/16 of its time. The name of every node on the way to an instant can be computed, so a read
-asks for all of them at once. A summary is the greatest `visible_at` below and the state of every fold; where a row
-below is not visible yet, the reader goes down instead.
+too. A leaf holds rows: `{"cols": columns}`, or `{"rows": [row, ...]}` while it is written. A leaf that grows too large
+becomes an inner node `{"kids": {prefix: [max visible_at, fold state, ...]}}`: summaries of up to 16 children, each a
+node of its own, each covering 1/16 of its time. The root carries `seen`, `horizon` and `checked` besides.
+
+The name of every node on the way to an instant can be computed, so a read asks for all of them at once. A summary is
+the greatest `visible_at` below and the state of every fold; where a row below is not visible yet, the reader goes down
+instead.
 
 Source: radix trees; pre-aggregation as in Li et al. 2005 (panes), here with exact tails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any
-from zlib import crc32
 
 from featurestore.errors import StoreEmpty
 from featurestore.online.codec import encode
+from featurestore.online.leaves import (
+    BITS_OF_FILTERS,
+    EVENT,
+    KNOWN,
+    ORDER,
+    PRINT,
+    ROW_ID,
+    VALUES,
+    Columns,
+    Node,
+    Row,
+    chosen,
+    closed,
+    columns_of,
+    held_columns,
+    is_leaf,
+    outermost,
+    visible_us,
+)
+from featurestore.online.radix import BITS, BOTTOM, ROOT, TOP, covered, node_name, prefix_of
 from featurestore.plan.nodes import State
 from featurestore.semantics.folding.categories import lift_by, merge_by
-from featurestore.semantics.folds import FOLDS
+from featurestore.semantics.folds import FOLDS, Rank
 from featurestore.semantics.folds import State as FoldState
 
 LEAF_ROWS = 64
-BITS = 4
-"""A node of level n covers 2^(4n) us; below level 0 it covers a part of one microsecond's rows."""
-TOP = 12
-"""Level of the root's children: 2^48 us, nine years."""
-BOTTOM = -8
-"""Below it the hash has no bits left: rows that share all of it stay in one leaf."""
-ROOT = b"root"
-
-Row = list[Any]
-"""`[event_at, known_at, order, row_id, fingerprint, filter bits, value, value, ...]`"""
-Node = dict[str, Any]
-"""A leaf `{"rows": [row, ...]}` or an inner node `{"kids": {prefix: [max visible_at, fold state, ...]}}`. The root
-carries `seen`, `horizon` and `checked` besides."""
-
-EVENT, KNOWN, ORDER, ROW_ID, PRINT, BITS_OF_FILTERS, VALUES = range(7)
-
-
-def visible_us(row: Row) -> int:
-    """When a row could be seen (R2)."""
-    visible: int = max(row[EVENT], row[KNOWN])
-    return visible
-
-
-def prefix_of(row: Row, level: int) -> int:
-    """The child of a node of the level above that a row belongs to."""
-    event_at: int = row[EVENT]
-    if level >= 0:
-        return event_at >> (BITS * level)
-    identity = row if row[ROW_ID] is None else row[ROW_ID]
-    return ((event_at << 32) | crc32(encode(identity).encode())) >> (32 + BITS * level)
-
-
-def covered(level: int, prefix: int) -> tuple[int, int]:
-    """The first instant that a node's rows can have, and the first after them."""
-    if level >= 0:
-        return prefix << (BITS * level), (prefix + 1) << (BITS * level)
-    start = prefix >> (-BITS * level)
-    return start, start + 1
-
-
-def node_name(level: int, prefix: int) -> bytes:
-    """The field that holds the node of a level that covers the instants with this prefix."""
-    return b"%d:%d" % (level, prefix)
-
-
-def path_names(at_us: int, levels: Iterable[int]) -> Iterator[bytes]:
-    """The fields of some levels on the way to an instant."""
-    return (node_name(level, at_us >> (BITS * level)) for level in levels if level >= 0)
+Piece = tuple[Columns, int, int]
+"""Rows of a leaf, from and up to these places."""
 
 
 class Tree:
@@ -79,7 +56,6 @@ class Tree:
 
     def __init__(self, state: State, nodes: dict[bytes, Node | None] | None = None) -> None:
         self._state = state
-        self._folds = [(FOLDS[use.fold], use) for use in state.folds]
         self.nodes = nodes if nodes is not None else {}
         self.changed: set[bytes] = set()
         self.removed: set[bytes] = set()
@@ -89,6 +65,10 @@ class Tree:
     def root(self) -> Node:
         """The root; an empty one for a key without rows."""
         return self.nodes.get(ROOT) or {"rows": []}
+
+    def stored(self, name: bytes) -> str:
+        """A node as it is written."""
+        return encode(closed(self.nodes[name] or {"rows": []}))
 
     @property
     def seen_us(self) -> int | None:
@@ -104,28 +84,46 @@ class Tree:
 
     def summary(self, rows: Sequence[Row]) -> list[Any]:
         """The summary of some rows."""
-        return [max(map(visible_us, rows)), *(self.lift(place, rows) for place in range(len(self._folds)))]
+        columns, count = columns_of(rows), len(rows)
+        folds = range(len(self._state.folds))
+        return [max(map(visible_us, rows)), *(self.lift(place, (columns, 0, count)) for place in folds)]
 
-    def lift(self, place: int, rows: Sequence[Row]) -> FoldState:
+    def lift(self, place: int, piece: Piece) -> FoldState:
         """The state of one fold over some rows."""
-        fold, use = self._folds[place]
+        columns, low, high = piece
+        use = self._state.folds[place]
+        fold = FOLDS[use.fold]
         if use.filter is not None:
-            rows = [row for row in rows if row[BITS_OF_FILTERS] >> use.filter & 1]
-        values = [None] * len(rows) if use.input is None else [row[VALUES + use.input] for row in rows]
-        ranks = [(row[EVENT], row[ORDER], row[KNOWN]) for row in rows] if fold.ordered else ()
+            bits = columns[BITS_OF_FILTERS]
+            places = [] if bits is None else [each for each in range(low, high) if bits[each] >> use.filter & 1]
+            columns, low, high = chosen(columns, places), 0, len(places)
+        if fold.near and low < high and use.by is None:  # the others cannot come first, or last
+            low, high = outermost(fold.near, columns[EVENT], low, high, use.n or 1)
+        nulls = [None] * (high - low)
+
+        def part(place: int) -> list[Any]:
+            column = columns[place]
+            return nulls if column is None else column[low:high]
+
+        values = nulls if use.input is None else part(VALUES + use.input)
+        ranks: Sequence[Rank] = ()
+        if fold.ordered:
+            events = columns[EVENT][low:high]
+            ranks = list(zip(events, part(ORDER), events if columns[KNOWN] is None else part(KNOWN), strict=True))
         if use.by is not None:
-            return lift_by(fold, [row[VALUES + use.by] for row in rows], values, ranks, use.n)
+            return lift_by(fold, part(VALUES + use.by), values, ranks, use.n)
         return fold.lift(values, ranks, use.n)
 
     def merge(self, place: int, states: Sequence[FoldState]) -> FoldState:
         """The state of one fold over sets of rows, from the state of each."""
-        fold, use = self._folds[place]
+        use = self._state.folds[place]
+        fold = FOLDS[use.fold]
         return fold.merge(states, use.n) if use.by is None else merge_by(fold, states, use.n)
 
     def empty(self, place: int) -> FoldState:
         """The state of one fold over no rows."""
-        fold, use = self._folds[place]
-        return fold.empty if use.by is None else []
+        use = self._state.folds[place]
+        return FOLDS[use.fold].empty if use.by is None else []
 
     @property
     def checked_us(self) -> int | None:
@@ -147,12 +145,25 @@ class Tree:
 
     # reading
 
+    def visible_leaf(self, as_of_us: int) -> Columns | None:
+        """The columns of a root that is a leaf, all of whose rows were known by an instant; None for any other."""
+        columns: Columns | None = self.root.get("cols")
+        if not columns or (columns[KNOWN] is not None and max(columns[KNOWN]) >= as_of_us):
+            return None
+        return columns
+
     def collect(
-        self, low_us: int, high_us: int, as_of_us: int, rows: list[Row], summaries: list[list[Any]], missing: set[bytes]
+        self,
+        low_us: int,
+        high_us: int,
+        as_of_us: int,
+        pieces: list[Piece],
+        summaries: list[list[Any]],
+        missing: set[bytes],
     ) -> None:
-        """Add what lies in `[low, high)` and is visible at `as_of`: rows one by one, or summaries of many; name nodes
-        not fetched."""
-        self._collect(self.root, TOP, low_us, high_us, as_of_us, rows, summaries, missing)
+        """Add what lies in `[low, high)` and is visible at `as_of`: pieces of leaves, or summaries of many rows; name
+        nodes not fetched."""
+        self._collect(self.root, TOP, low_us, high_us, as_of_us, pieces, summaries, missing)
 
     def _collect(
         self,
@@ -161,16 +172,20 @@ class Tree:
         low_us: int,
         high_us: int,
         as_of_us: int,
-        rows: list[Row],
+        pieces: list[Piece],
         summaries: list[list[Any]],
         missing: set[bytes],
     ) -> None:
-        if "rows" in node:
-            rows += [
-                row
-                for row in node["rows"]
-                if low_us <= row[EVENT] < high_us and row[KNOWN] < as_of_us and row[EVENT] < as_of_us
-            ]
+        if is_leaf(node):
+            columns = held_columns(node)
+            if columns:
+                events, knowns = columns[EVENT], columns[KNOWN]
+                low, high = bisect_left(events, low_us), bisect_left(events, min(high_us, as_of_us))
+                if knowns is not None and low < high and max(knowns[low:high]) >= as_of_us:
+                    places = [place for place in range(low, high) if knowns[place] < as_of_us]
+                    columns, low, high = chosen(columns, places), 0, len(places)
+                if low < high:
+                    pieces.append((columns, low, high))
             return
         for text, summary in node["kids"].items():
             prefix = int(text)
@@ -186,7 +201,7 @@ class Tree:
             if child is None:
                 missing.add(name)
             else:
-                self._collect(child, level - 1, low_us, high_us, as_of_us, rows, summaries, missing)
+                self._collect(child, level - 1, low_us, high_us, as_of_us, pieces, summaries, missing)
 
     # writing
 
@@ -330,16 +345,20 @@ class Tree:
         if len(rows) <= LEAF_ROWS or level < BOTTOM:
             return
         groups: dict[int, list[Row]] = {}
-        for row in rows:
-            groups.setdefault(prefix_of(row, level), []).append(row)
+        shift = BITS * level
+        prefixes = [row[EVENT] >> shift for row in rows] if level >= 0 else [prefix_of(row, level) for row in rows]
+        for prefix, row in zip(prefixes, rows, strict=True):
+            groups.setdefault(prefix, []).append(row)
         self.levels.add(level)
         del node["rows"]
-        node["kids"] = {str(prefix): self.summary(group) for prefix, group in sorted(groups.items())}
-        for prefix, group in groups.items():
+        node["kids"] = kids = {}
+        for prefix, group in sorted(groups.items()):
             child_name, child = node_name(level, prefix), {"rows": group}
             self.nodes[child_name] = child
             self.changed.add(child_name)
             self._split(child_name, child, level - 1)
+            # from the summaries of its own children, where it was split: no row is looked at twice
+            kids[str(prefix)] = self._summary_of(child)
 
     def _update(self, path: list[tuple[bytes, Node, str]], row: Row, *, recompute: bool) -> None:
         """Bring the summaries on a row's way up to date, from the leaf to the root."""

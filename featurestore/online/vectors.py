@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from featurestore.online.pointers import Position
-from featurestore.plan.nodes import Plan
 from featurestore.semantics.dtypes import DType, Value, python_value
 from featurestore.semantics.instants import datetime_of, instant_text
 from featurestore.semantics.statuses import STATUS_NAMES
@@ -37,27 +35,17 @@ class Vectors:
     positions: tuple[Position, ...]
     request_id: str
 
-    @classmethod
-    def of(
-        cls,
-        plan: Plan,
-        known: Sequence[dict[Any, Any]],
-        as_of_us: int,
-        version: str,
-        positions: tuple[Position, ...],
-        request_id: str,
-    ) -> Vectors:
-        """The vectors of a plan from what is known for each question."""
-        cells = [[each[output.view, output.feature] for output in plan.outputs] for each in known]
-        return cls(
-            plan.name,
-            version,
-            as_of_us,
-            tuple(output.name for output in plan.outputs),
-            tuple(output.dtype for output in plan.outputs),
-            tuple(tuple(value for value, _ in row) for row in cells),
-            tuple(tuple(status for _, status in row) for row in cells),
-            positions,
+    def part(self, first: int, last: int, request_id: str) -> Vectors:
+        """Some of the vectors, as the answer to a request of their own."""
+        return Vectors(
+            self.feature_set,
+            self.version,
+            self.as_of_us,
+            self.names,
+            self.dtypes,
+            self.values[first:last],
+            self.statuses[first:last],
+            self.positions,
             request_id,
         )
 

@@ -23,11 +23,13 @@ def units(value: float) -> int | None:
     >>> units(1.0) == 2**64, units(2.0**-65), units(-(2.0**-66)), units(2.0**63)
     (True, 1, 0, None)
     """
-    if abs(value) >= FLOAT_LIMIT:
+    if not -FLOAT_LIMIT < value < FLOAT_LIMIT:
         return None
-    scaled = value * 2.0**64
+    scaled = value * 18446744073709551616.0
     whole = int(scaled)
-    rest = scaled - whole if abs(scaled) < 2.0**53 else 0.0
+    if not -9007199254740992.0 < scaled < 9007199254740992.0:  # such floats have no fraction
+        return whole
+    rest = scaled - whole
     return whole + (rest >= 0.5) - (rest <= -0.5)
 
 

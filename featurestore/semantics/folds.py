@@ -10,7 +10,7 @@ In DuckDB a fold first derives columns from a row's value `{v}`, then collects a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -39,6 +39,11 @@ def _entries(values: Sequence[Value], ranks: Sequence[Rank]) -> list[list[Any]]:
     return [
         [*rank, list(value) if isinstance(value, tuple) else value] for rank, value in zip(ranks, values, strict=True)
     ]
+
+
+def _outermost(choose: Callable[..., Any], entries: Sequence[Any]) -> State:
+    """The entry that comes first or last; most often there is one."""
+    return entries[0] if len(entries) == 1 else choose(entries, key=_rank_key, default=None)
 
 
 def _add(states: Sequence[State], _: int) -> State:
@@ -158,20 +163,22 @@ FOLDS: Final[dict[str, Fold]] = {
         Fold(
             "first",
             None,
-            lambda values, ranks, _: min(_entries(values, ranks), key=_rank_key, default=None),
+            lambda values, ranks, _: _outermost(min, _entries(values, ranks)),
             _either(lambda states: min(states, key=_rank_key)),
             (("e", "arg_min({{'r': {rank}, 'v': {v}}}, {rank})"),),
             ordered=True,
             sql_merge=("arg_min({c}, {c}.r)",),
+            near="first",
         ),
         Fold(
             "last",
             None,
-            lambda values, ranks, _: max(_entries(values, ranks), key=_rank_key, default=None),
+            lambda values, ranks, _: _outermost(max, _entries(values, ranks)),
             _either(lambda states: max(states, key=_rank_key)),
             (("e", "arg_max({{'r': {rank}, 'v': {v}}}, {rank})"),),
             ordered=True,
             sql_merge=("arg_max({c}, {c}.r)",),
+            near="last",
         ),
         Fold(
             "last_n",
@@ -182,6 +189,7 @@ FOLDS: Final[dict[str, Fold]] = {
             ordered=True,
             # no two rows have one rank, so that it alone orders the entries
             sql_merge=("list_slice(list_reverse_sort(flatten(list({c}) FILTER (WHERE {c} IS NOT NULL))), 1, {n})",),
+            near="last",
             cost="O(n of last_n)",
         ),
         Fold(

@@ -16,9 +16,12 @@ def read_json(text: str) -> Any:
 
     Raises: ValueError  saying what is wrong: no JSON, a number that is none, a name twice, or nested too deeply.
     """
+    if text.startswith("\ufeff"):
+        raise ValueError("it begins with a byte order mark (BOM)")
     try:
-        found = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
-        deep = _deeper(found, DEEPEST)
+        found = _decode(text)
+        # a few brackets cannot be nested deeper than that, and most texts have few
+        deep = text.count("[") + text.count("{") > DEEPEST and _deeper(found, DEEPEST)
     except RecursionError:
         deep = True
     if deep:
@@ -49,3 +52,6 @@ def _deeper(value: object, left: int) -> bool:
     else:
         return False
     return left == 0 or any(_deeper(each, left - 1) for each in inner if isinstance(each, (dict, list)))
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_once).decode

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-import anyio
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -19,20 +17,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from featurestore.errors import FeatureStoreError, InputError, RowFunctionFailed, StoreUnavailable
+from featurestore.errors import FeatureStoreError, InputError
 from featurestore.online.request_id import checked_request_id, new_request_id
+from featurestore.serve.bodies import read_body
 from featurestore.serve.describe import describe
+from featurestore.serve.lookups import PATH, Lookups
 from featurestore.serve.metrics import MEDIA_TYPE, Metrics
-from featurestore.serve.problems import RequestRefused, internal_problem, is_ours, problem_of
+from featurestore.serve.places import Places
+from featurestore.serve.problems import RequestRefused, internal_problem, problem_of, told
 from featurestore.serve.service import Service
 
-T = TypeVar("T")
 MOST_BYTES = 16 * 1024 * 1024
-_LOOKUP_THREADS = 32
 _INGEST_THREADS = 8
-_QUEUE_WAIT_S = 5.0
-_BODY_WAIT_S = 30.0
-_DRAIN_WAIT_S = 2.0
 _RECOVER_EVERY_S = 1.0
 _REQUEST_ID = b"x-request-id"
 _logger = logging.getLogger(__name__)
@@ -79,6 +75,7 @@ def create_app(
     app.state.service = service
     _add_routes(app, service, metrics, max_body_bytes)
     _add_errors(app, metrics)
+    app.add_middleware(Lookups, service=service, metrics=metrics, max_body_bytes=max_body_bytes)
     app.add_middleware(_Observed, metrics=metrics)
     plain = app.openapi()
     sets = [(service.definitions.feature_sets[name], plan) for name, plan in service.plans.items()]
@@ -89,18 +86,16 @@ def create_app(
 
 
 def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes: int) -> None:
-    lookups, ingests = _Places("lookups", _LOOKUP_THREADS), _Places("calls with events", _INGEST_THREADS)
+    ingests = Places("calls with events", _INGEST_THREADS)
 
-    @app.post("/v1/lookup/{feature_set}", include_in_schema=False)
-    async def lookup(feature_set: str, request: Request) -> Response:
-        plan = service.plan(feature_set)
-        data = await _read_body(request, max_body_bytes)
-        return _json(await lookups.run(partial(service.lookup, plan, data, metrics, request.state.request_id)))
+    @app.post(PATH, include_in_schema=False)
+    async def unknown(feature_set: str) -> None:
+        service.plan(feature_set)  # those that are known are answered before any route is looked for
 
     @app.post("/v1/events/{source}", include_in_schema=False)
     async def events(source: str, request: Request) -> Response:
         scan = service.scan(source)
-        data = await _read_body(request, max_body_bytes)
+        data = await read_body(request.scope, request.receive, max_body_bytes)
         return _json(await ingests.run(partial(service.ingest, scan, data, metrics)))
 
     @app.get("/healthz", tags=["health"], summary="Whether the process is alive")
@@ -120,12 +115,7 @@ def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes
 def _add_errors(app: FastAPI, metrics: Metrics) -> None:
     async def ours(_: Request, error: Exception) -> Response:
         assert isinstance(error, FeatureStoreError)
-        if is_ours(error):
-            raise error
-        if isinstance(error, RowFunctionFailed):
-            _logger.error("%s", error, exc_info=error)
-        metrics.error(error.name)
-        return problem_of(error)
+        return told(error, metrics.error)
 
     async def routing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -154,42 +144,6 @@ def _add_errors(app: FastAPI, metrics: Metrics) -> None:
 
     app.add_exception_handler(FeatureStoreError, ours)
     app.add_exception_handler(HTTPException, routing)
-
-
-class _Places:
-    """Threads for one kind of call, so that calls of another kind cannot take them all.
-
-    A call that waited for a thread does not try a store that was found dead meanwhile: else a queue would take as many
-    timeouts as it is long.
-    """
-
-    def __init__(self, what: str, threads: int) -> None:
-        self._what, self._count = what, threads
-        self._free = asyncio.Semaphore(threads)
-        self._threads = anyio.CapacityLimiter(threads)
-        self._failure: tuple[float, StoreUnavailable] | None = None
-
-    async def run(self, call: Callable[[], T]) -> T:
-        came_at = time.monotonic()
-        try:
-            async with asyncio.timeout(_QUEUE_WAIT_S):
-                await self._free.acquire()
-        except TimeoutError:
-            raise StoreUnavailable(
-                f"too many {self._what} are waiting",
-                has=f"{self._count} at work",
-                fix="send fewer at a time, or run more workers",
-            ) from None
-        try:
-            if self._failure is not None and self._failure[0] > came_at:
-                known = self._failure[1]
-                raise StoreUnavailable(known.what, where=known.where, has=known.has, fix=known.fix)
-            return await run_sync(call, limiter=self._threads)
-        except StoreUnavailable as error:
-            self._failure = time.monotonic(), error.with_traceback(None)
-            raise
-        finally:
-            self._free.release()
 
 
 class _Observed:
@@ -252,64 +206,6 @@ async def _keep_recovering(service: Service, metrics: Metrics) -> None:
         await asyncio.sleep(_RECOVER_EVERY_S)
         service.count_served(metrics)  # another worker may be asked for the counts of all
         await run_sync(service.recover, metrics)
-
-
-async def _read_body(request: Request, most: int) -> bytes:
-    """A JSON request's body.
-
-    Raises: RequestRefused  when it is not declared as JSON (415), is too large (413), or does not arrive (408).
-    """
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/json":
-        raise RequestRefused(
-            415,
-            "NotJson",
-            "the body is not declared as JSON",
-            has=f"Content-Type: {media}" if media else "no Content-Type",
-            fix="send the header `Content-Type: application/json`",
-        )
-    chunks: list[bytes] = []
-    size = 0
-    declared = request.headers.get("content-length", "")
-    too_large = declared.isdigit() and int(declared) > most
-    if too_large and "expect" in request.headers:
-        raise _too_large(most)
-    stream = request.stream()
-    try:
-        async with asyncio.timeout(_BODY_WAIT_S):
-            while not too_large and (chunk := await anext(stream, None)) is not None:
-                size += len(chunk)
-                chunks.append(chunk)
-                too_large = size > most
-    except TimeoutError:
-        raise RequestRefused(
-            408,
-            "BodyTimeout",
-            f"the body did not arrive within {_BODY_WAIT_S:.0f} s",
-            has=f"{size:,} bytes of it",
-            fix="send it again",
-        ) from None
-    if too_large:
-        chunks.clear()
-        await _drain(stream)
-        raise _too_large(most)
-    return b"".join(chunks)
-
-
-async def _drain(stream: AsyncIterator[bytes]) -> None:
-    """Throw away the rest of a body for a while: a sender that is cut off does not read why."""
-    try:
-        async with asyncio.timeout(_DRAIN_WAIT_S):
-            async for _ in stream:
-                pass
-    except TimeoutError:
-        return
-
-
-def _too_large(most: int) -> RequestRefused:
-    return RequestRefused(
-        413, "BodyTooLarge", "the body is too large", has=f"at most {most:,} bytes", fix="send several requests"
-    )
 
 
 def _json(data: bytes) -> Response:

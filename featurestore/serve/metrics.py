@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter as Tally
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -95,19 +94,37 @@ class Metrics:
         self._served_bytes = Counter(
             "featurestore_served_log_bytes", "Bytes of the serving log that were written.", registry=self.registry
         )
+        # looking a counter up by its labels costs more than counting
+        self._request_counters: dict[tuple[str, str, int], Counter] = {}
+        self._watches: dict[str, Histogram] = {}
+        self._lookup_counters: dict[str, tuple[Counter, list[Counter]]] = {}
         self._served_before: dict[str, int] = {}
         self._served_changes = threading.Lock()
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request that was answered."""
-        self._requests.labels(route, method, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        counter = self._request_counters.get((route, method, status))
+        if counter is None:
+            counter = self._request_counters[route, method, status] = self._requests.labels(route, method, status)
+        counter.inc()
+        watch = self._watches.get(route)
+        if watch is None:
+            watch = self._watches[route] = self._seconds.labels(route)
+        watch.observe(seconds)
 
     def lookup(self, vectors: Vectors) -> None:
         """The vectors of one lookup."""
-        self._questions.labels(vectors.feature_set).inc(len(vectors))
-        for code, count in Tally(chain.from_iterable(vectors.statuses)).items():
-            self._values.labels(vectors.feature_set, STATUS_NAMES[code]).inc(count)
+        name = vectors.feature_set
+        counters = self._lookup_counters.get(name)
+        if counters is None:
+            by_status = [self._values.labels(name, status) for status in STATUS_NAMES]
+            counters = self._lookup_counters[name] = (self._questions.labels(name), by_status)
+        questions, by_status = counters
+        questions.inc(len(vectors))
+        codes = bytes(chain.from_iterable(vectors.statuses))
+        for code, counter in enumerate(by_status):
+            if count := codes.count(code):
+                counter.inc(count)
 
     def ingest(self, report: IngestReport) -> None:
         """The rows of one call."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +22,7 @@ from featurestore.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
+_logger = logging.getLogger(__name__)
 # The first kind that fits; what fits none is ours to mend and shows nothing of itself.
 _STATUS: tuple[tuple[type[FeatureStoreError], int], ...] = (
     (UnknownFeature, 404),
@@ -92,6 +94,16 @@ def problem_of(error: FeatureStoreError) -> Response:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     parts = error.parts()
     return _response(error.name, status, parts.pop("what"), parts, headers)
+
+
+def told(error: FeatureStoreError, count: Callable[[str], None]) -> Response:
+    """An error as its caller sees it, counted by its name. Raises: FeatureStoreError  when it is one of ours."""
+    if is_ours(error):
+        raise error
+    if isinstance(error, RowFunctionFailed):
+        _logger.error("%s", error, exc_info=error)
+    count(error.name)
+    return problem_of(error)
 
 
 def internal_problem() -> Response:

@@ -19,6 +19,7 @@ from types import FrameType
 
 import pyarrow as pa
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
@@ -70,7 +71,8 @@ def run(
             )
             _leave_pandas_out()
             _spare_the_collector()
-            asyncio.run(_serve(app, listener, lambda: _announce(app.title, address)))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(app, listener, lambda: _announce(app.title, address)))
             return
         arguments = {
             "root": str(Path(root).resolve()),
@@ -142,6 +144,9 @@ def _config(app: FastAPI | str, **options: object) -> uvicorn.Config:
         log_config=None,
         log_level="warning",
         access_log=False,
+        http="httptools",
+        loop="uvloop",
+        proxy_headers=False,  # nobody asks who the client is
         timeout_graceful_shutdown=GRACE_S,
         **options,  # type: ignore[arg-type]  # one of uvicorn's many options each
     )

@@ -7,6 +7,7 @@ import logging
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from featurestore.config import read_config
 from featurestore.define.load import load_definitions
@@ -16,6 +17,7 @@ from featurestore.online.online_store import OnlineStore
 from featurestore.online.pointers import Pointer, content_version
 from featurestore.online.project import open_online
 from featurestore.online.server import Server, check_safe, open_server
+from featurestore.online.vectors import Vectors
 from featurestore.plan.build import plan_feature_set, plan_view
 from featurestore.plan.nodes import Plan, Scan, State
 from featurestore.plan.scan import plan_scan
@@ -103,10 +105,20 @@ class Service:
 
     def lookup(self, plan: Plan, data: bytes, metrics: Metrics, request_id: str) -> bytes:
         """Body to reply of a lookup. Raises: NotCertified  when what answers must have a certificate and has none."""
+        questions, as_of_us = self.read_lookup(plan, data)
+        return self.reply(plan, self.online.lookup(plan, questions, as_of_us, request_id), metrics)
+
+    def read_lookup(self, plan: Plan, data: bytes) -> tuple[list[dict[str, Any]], int | None]:
+        """The questions in the body of a lookup, and the instant that they are asked as of, if one is given.
+
+        Raises: NotCertified  when the feature set must have a certificate and has none.
+        """
         self.certified.check(plan.name)
         body = parse_body(LookupBody, data)
-        as_of_us = None if body.as_of is None else instant_us(body.as_of)
-        vectors = self.online.lookup(plan, questions_of(body.inputs), as_of_us, request_id)
+        return questions_of(body.inputs), None if body.as_of is None else instant_us(body.as_of)
+
+    def reply(self, plan: Plan, vectors: Vectors, metrics: Metrics) -> bytes:
+        """Vectors as the reply to a lookup. Raises: NotCertified  when the version that answered has no certificate."""
         self.certified.check(plan.name, vectors.version)
         metrics.lookup(vectors)
         return lookup_json(vectors)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +25,7 @@ from featurestore.semantics.strict_json import read_json
 from featurestore.serve.problems import RequestRefused
 
 MOST_QUESTIONS = 10_000
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -156,15 +158,20 @@ def lookup_json(vectors: Vectors) -> bytes:
         row = list(values)
         for place in shaped:
             row[place] = json_value(row[place], vectors.dtypes[place])
-        rows.append({"values": row, "status": [STATUS_NAMES[code] for code in statuses]})
-    reply = {
-        "feature_set": vectors.feature_set,
-        "version": vectors.version,
-        "as_of": instant_json(vectors.as_of_us),
-        "names": vectors.names,
-        "rows": rows,
-    }
-    return json.dumps(reply, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        rows.append(f'{{"values":{_encode(row)},"status":{_statuses_json(statuses)}}}')
+    about = _about_json(vectors.feature_set, vectors.version, vectors.names)
+    return f'{about[0]}"as_of":"{instant_json(vectors.as_of_us)}",{about[1]}"rows":[{",".join(rows)}]}}'.encode()
+
+
+@lru_cache(maxsize=4_096)
+def _statuses_json(statuses: tuple[int, ...]) -> str:
+    return _encode([STATUS_NAMES[code] for code in statuses])
+
+
+@lru_cache(maxsize=256)
+def _about_json(feature_set: str, version: str, names: tuple[str, ...]) -> tuple[str, str]:
+    """What stands before and after the instant in every reply of a version."""
+    return f'{{"feature_set":{_encode(feature_set)},"version":{_encode(version)},', f'"names":{_encode(names)},'
 
 
 def report_json(report: IngestReport) -> bytes:

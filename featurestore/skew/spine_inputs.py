@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from featurestore.errors import InputError
 from featurestore.offline.connection import connect, quoted
-from featurestore.offline.spine import ask, spine_table
+from featurestore.offline.spine import ask, held_spine
 from featurestore.plan.nodes import Plan
 
 REQUEST_ID = "request_id"
@@ -27,11 +27,12 @@ class SpineInputs:
         self._missed = self._asked = 0
         connection = connect([root])
         try:
-            table = spine_table(spine, root)
-            ask(connection, plan, table, as_of)
+            given = held_spine(spine, root)
+            ask(connection, plan, given, as_of)
             self._spine: pa.Table = connection.sql("SELECT * FROM asked ORDER BY spine_row").to_arrow_table()
         finally:
             connection.close()
+        table = given.table()
         self._by_request = REQUEST_ID in table.column_names
         if self._by_request:
             self._spine = self._spine.append_column(REQUEST_ID, table.column(REQUEST_ID).cast(pa.string()))

@@ -11,6 +11,7 @@ import redis
 
 from featurestore.online.memory import MemoryServer
 from featurestore.online.server import connect, open_server
+from featurestore.online.trips import exchange_of
 from featurestore.semantics.instants import LATEST_US
 
 
@@ -25,23 +26,32 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
 
 
 def conversation(server: Any) -> list[Any]:
-    """Replies to all commands, alone and in a pipeline."""
+    """Replies to all commands, alone and together."""
     said: list[Any] = [
         server.mset({"a": "1", b"p:x*y": b"\xff", "p:xzy": "\u00e9"}),
         server.mget(["a", "none", b"p:xzy"]),
     ]
-    pipe = server.pipeline(transaction=False)
-    pipe.hset("h", mapping={b"root": "{}", "1:2": b"{}"})
-    pipe.hset("h", mapping={"root": "[]", "more": "1"})
-    pipe.hmget("h", [b"root", "1:2", "none"])
-    pipe.hmget("none", ["root"])
-    pipe.hdel("h", b"root", "none")
-    pipe.hmget("h", ["root", "more"])
-    pipe.mget(["a"])
-    said += pipe.execute()
-    said.append(pipe.execute())
+    exchange = exchange_of(server)
+    said += exchange(
+        [
+            (b"HSET", b"h", b"root", "{}", b"1:2", b"{}"),
+            (b"MULTI",),
+            (b"HSET", b"h", b"root", "[]", b"more", "1"),
+            (b"MSET", b"b", "2", b"c", b"3"),
+            (b"EXEC",),
+            (b"HMGET", b"h", b"root", b"1:2", b"none"),
+            (b"HMGET", b"none", b"root"),
+            (b"HDEL", b"h", b"root", b"none"),
+            (b"HMGET", b"h", b"root", b"more"),
+            (b"MGET", b"a", b"b", b"none"),
+        ]
+    )
     said += [sorted(server.scan_iter(match=pattern, count=10)) for pattern in ("p:*", "p:x\\*y", b"*h", "none*", "a")]
-    said += [server.unlink("a", "h", "none", b"p:x*y"), sorted(server.scan_iter(match="*")), server.unlink("p:xzy")]
+    said += [
+        server.unlink("a", "b", "c", "h", "none", b"p:x*y"),
+        sorted(server.scan_iter(match="*")),
+        server.unlink("p:xzy"),
+    ]
     return said
 
 

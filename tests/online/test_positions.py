@@ -181,6 +181,6 @@ def test_a_pointer_of_another_version_is_refused(store: FeatureStore) -> None:
     [state] = store.plan("told").states
     name = pointer_name(store.config.project, state.id)
     data: Any = store.online.writer.get(name)
-    store.online.writer.set(name, data.replace(b'"format": 3', b'"format": 2'))
+    store.online.writer.set(name, data.replace(b'"format": 4', b'"format": 3'))
     with FeatureStore(store.config.root) as other, pytest.raises(StoreEmpty, match="in this version"):
         other.lookup("told", {"user": 1})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore.expr.nodes import ColumnRef
-from featurestore.online.tree import LEAF_ROWS, ROOT, Node, Row, Tree, grown, visible_us
+from featurestore.online.codec import decode
+from featurestore.online.leaves import Node, Row, columns_of, opened, rows_of, visible_us
+from featurestore.online.radix import ROOT
+from featurestore.online.tree import LEAF_ROWS, Piece, Tree, grown
 from featurestore.plan.nodes import FoldUse, Scan, State
 from featurestore.semantics.dtypes import INT64
 
@@ -26,22 +28,34 @@ def row(event: int, known: int, row_id: int, value: int) -> Row:
 
 def read(tree: Tree, low: int, high: int, as_of: int) -> tuple[Any, Any]:
     """Both folds over a window, by the tree."""
-    rows: list[Row] = []
+    pieces: list[Piece] = []
     summaries: list[list[Any]] = []
     missing: set[bytes] = set()
-    tree.collect(low, high, as_of, rows, summaries, missing)
+    tree.collect(low, high, as_of, pieces, summaries, missing)
     assert not missing
     states = []
     for place in range(2):
-        states.append(tree.merge(place, [tree.lift(place, rows), *(summary[place + 1] for summary in summaries)]))
+        found = [*(tree.lift(place, piece) for piece in pieces), *(summary[place + 1] for summary in summaries)]
+        states.append(tree.merge(place, found) if found else tree.empty(place))
     return states[0], states[1]
 
 
 def expected(rows: list[Row], low: int, high: int, as_of: int) -> tuple[Any, Any]:
     """Both folds over a window, by looking at every row."""
     seen = [each for each in rows if low <= each[0] < high and visible_us(each) < as_of]
-    tree = Tree(STATE)
-    return tree.lift(0, seen), tree.lift(1, seen)
+    tree, columns = Tree(STATE), columns_of(seen)
+    whole, last = (tree.lift(place, (columns, 0, len(seen))) if seen else tree.empty(place) for place in range(2))
+    return whole, last
+
+
+VALUES = st.sampled_from((None, 0, 1, "a"))
+
+
+@given(rows=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), *[VALUES] * 3, st.integers(0, 3), VALUES, VALUES)))
+def test_rows_become_columns_and_rows_again(rows: list[tuple[Any, ...]]) -> None:
+    """In the order of their instants, and otherwise as they were."""
+    given_rows = [list(each) for each in rows]
+    assert rows_of(columns_of(given_rows)) == sorted(given_rows, key=lambda each: int(each[0]))
 
 
 # a few hundred rows in a few close instants make leaves split many levels down
@@ -103,8 +117,12 @@ def test_nodes_survive_being_stored() -> None:
     tree = Tree(STATE, {ROOT: None})
     for place in range(3 * LEAF_ROWS):
         tree.insert(row(place * 1_000_000, place * 1_000_000, place, place))
-    stored: dict[bytes, Node | None] = {name: json.loads(json.dumps(node)) for name, node in tree.nodes.items()}
-    again = Tree(STATE, stored)
+    stored = {name: tree.stored(name) for name in tree.nodes}
+    assert read(Tree(STATE, {name: decode(text) for name, text in stored.items()}), 0, 2**62, 2**62) == read(
+        tree, 0, 2**62, 2**62
+    )
+    nodes: dict[bytes, Node | None] = {name: opened(decode(text)) for name, text in stored.items()}
+    again = Tree(STATE, nodes)
     assert again.insert(row(5, 5, -1, 100)) and not again.insert(row(0, 0, 0, 0))
     n, total = read(again, 0, 2**62, 2**62)[0]
     assert (n, total) == (3 * LEAF_ROWS + 1, sum(range(3 * LEAF_ROWS)) + 100)

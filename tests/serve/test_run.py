@@ -116,13 +116,13 @@ def test_a_request_in_flight_is_finished_before_stopping(project: Path) -> None:
     with serving(materialised(project)) as served:
         pid = served.server_pid()
         with ThreadPoolExecutor(1) as caller:
-            answer = caller.submit(served.lookup, {"user": list(range(4_000)), "price": 1.0, "asked_at": None})
-            time.sleep(0.15)
+            answer = caller.submit(served.lookup, {"user": list(range(10_000)), "price": 1.0, "asked_at": None})
+            time.sleep(0.05)
             assert not answer.done()
             served.process.send_signal(signal.SIGTERM)
             reply = answer.result()
         assert reply.status_code == 200
-        assert len(reply.json()["rows"]) == 4_000
+        assert len(reply.json()["rows"]) == 10_000
         out, err = served.process.communicate(timeout=15)
         assert (served.process.returncode, out) == (0, "")
         assert [line for line in err.splitlines() if "has no certificate: it was never verified" not in line] == []

@@ -29,6 +29,9 @@ class Fold:
     `sql_merge` merges what was collected of disjoint sets of rows: a text for each of `sql_collect` in its order, of
     the collected column `{c}`; those of elements are added. Without it DuckDB collects a window from its rows alone.
 
+    With `near`, "first" or "last", only the rows that happened first or last count, as many as the fold's number, and
+    what happened together with them.
+
     `{v}` is the value, `{n}` the fold's number, in suffixes too.
     """
 
@@ -44,6 +47,7 @@ class Fold:
     sql_elements: tuple[tuple[str, str], ...] = ()
     sql_block: str = ""
     sql_merge: tuple[str, ...] = ()
+    near: str = ""
 
 
 @dataclass(frozen=True, slots=True)
