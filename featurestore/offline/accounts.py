@@ -19,10 +19,17 @@ from featurestore.plan.outcomes import Counts, SetAside, reason_text
 
 
 def read_source(
-    connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, states: Sequence[State], table: str
+    connection: duckdb.DuckDBPyConnection,
+    scan: Scan,
+    history: History,
+    states: Sequence[State],
+    table: str,
+    *,
+    identity: bool = True,
 ) -> str:
-    """Read a source into `table`. Gives the statement that did it."""
-    statement = f"CREATE TEMP TABLE {quoted(table)} AS\n{counted_sql(connection, scan, history, states)}"
+    """Read a source into `table`, with the `identity` of rows or without. Gives the statement that did it."""
+    text = counted_sql(connection, scan, history, states, identity=identity)
+    statement = f"CREATE TEMP TABLE {quoted(table)} AS\n{text}"
     with reading(scan):
         interruptible(connection, connection.execute, statement)
     return statement
@@ -35,12 +42,15 @@ def counted_sql(
     states: Sequence[State],
     *,
     once: bool = False,
+    identity: bool = True,
 ) -> str:
     """A SELECT of a source's rows: the columns that its states need, and what the account needs; all columns of a
-    static source, whose content is part of a version. `once` as `scan_sql` has it."""
+    static source, whose content is part of a version. `once` as `scan_sql` has it;
+    `identity` may be left out where rows have no RowId."""
     text = scan_sql(connection, scan, history, counted=True, once=once)
     needed = {name for state in states for name in _columns_of(state)}
     unused = [quoted(held(each.name)) for each in scan.columns if each.name not in needed and scan.event_at is not None]
+    unused += [] if identity else ["row_id", "fingerprint"]
     rest = f" EXCLUDE ({', '.join(unused)})" if unused else ""
     return f"SELECT *{rest} FROM (\n    {text}\n)"
 

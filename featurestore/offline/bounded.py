@@ -34,6 +34,7 @@ from featurestore.offline.buckets import (
     rows_of_all,
     rows_of_bucket,
 )
+from featurestore.offline.choices import choose
 from featurestore.offline.connection import connect, define_kernels, define_zone, literal, quoted
 from featurestore.offline.content import content_of
 from featurestore.offline.interrupts import interruptible
@@ -212,19 +213,25 @@ def _answer(build: _Build, part: Part, asked: Path, questions: int) -> list[Path
     files: list[Path] = []
     rate = _Rate(questions)
     for bucket in range(build.work.buckets):
-        sql = answers_sql(part, build.plan, rows_of_bucket(build.work.folder / part.rows.name, bucket))
+        rows = rows_of_bucket(build.work.folder / part.rows.name, bucket)
         if bucket == 0:
-            build.texts.append(sql)
+            build.texts.append(answers_sql(part, build.plan, rows))
         build.tell(f"{part.rows.told}: bucket {bucket + 1} of {build.work.buckets}, {rate}")
         before = build.work.kept
-        make = partial(_answer_bucket, build, sql, rows_of_bucket(sorted_out, bucket))
+        make = partial(_answer_bucket, build, part, rows, rows_of_bucket(sorted_out, bucket))
         files.append(build.work.piece(f"answers/{part.name}/{bucket}.parquet", make))
         rate.add(pq.read_metadata(files[-1]).num_rows, made=build.work.kept == before)
     return files
 
 
-def _answer_bucket(build: _Build, sql: str, asked: str, path: Path) -> None:
+def _answer_bucket(build: _Build, part: Part, rows: str, asked: str, path: Path) -> None:
     build.run(f"CREATE OR REPLACE TEMP VIEW asked AS {asked}")
+    source = part.rows.scan.source
+    build.run(f"CREATE OR REPLACE TEMP VIEW {quoted(f'{source}.bucket')} AS {rows}")
+    choices = interruptible(
+        build.connection, choose, build.connection, part.plan(build.plan), {source: f"{source}.bucket"}
+    )
+    sql = answers_sql(part, build.plan, rows, choices)
     define_kernels(build.connection, sql)
     build.run(_copy(sql, path))
 

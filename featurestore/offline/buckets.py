@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from featurestore.offline.choices import NO_CHOICES, Choices
 from featurestore.offline.columns import held
 from featurestore.offline.connection import literal, quoted
 from featurestore.offline.select import select_sql
@@ -116,9 +117,9 @@ def read_sql(files: Sequence[Path]) -> str:
     return f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
 
 
-def answers_sql(part: Part, plan: Plan, rows: str) -> str:
+def answers_sql(part: Part, plan: Plan, rows: str, choices: Choices = NO_CHOICES) -> str:
     """The SELECT of a part's answers over a table `asked` and a SELECT of the rows."""
-    return select_sql(part.plan(plan), {part.rows.scan.source: rows}, statuses=True, canonical=True)
+    return select_sql(part.plan(plan), {part.rows.scan.source: rows}, choices, statuses=True, canonical=True)
 
 
 def features_sql(plan: Plan, parts: Sequence[Part], answers: dict[str, str], *, statuses: bool) -> str:

@@ -11,11 +11,13 @@ from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.offline.accounts import account_of, read_source
 from featurestore.offline.bounded import Bounds, Progress, build_bounded
+from featurestore.offline.choices import NO_CHOICES, Choices, choose
 from featurestore.offline.connection import (
     connect,
     define_kernels,
@@ -43,6 +45,10 @@ from featurestore.tables import pandas_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Choosing = Callable[[duckdb.DuckDBPyConnection, Plan, dict[str, str]], Choices]
+"""What chooses how a training set is computed, from `asked` and a table or view of each source's rows."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -182,13 +188,15 @@ def _at_once(
         readings, accounts, contents, texts = [], {}, [], {}
         for source, scan in scans.items():
             read, states = f"{source}.read", [state for state in plan.states if state.scan.source == source]
-            readings.append(read_source(connection, scan, history, states, read))
+            identity = scan.row_id is not None
+            readings.append(read_source(connection, scan, history, states, read, identity=identity))
             accounts[source] = account_of(connection, scan, history, states, read)
             if source in plan.static_sources:
                 contents.append((source, content_of(connection, scan, quoted(read))))
             texts[source] = f"SELECT * FROM {quoted(read)}"
         clock.took("sources")
-        sql = select_sql(plan, texts, statuses=statuses)
+        choices = choose(connection, plan, {source: f"{source}.read" for source in scans}, accounts)
+        sql = select_sql(plan, texts, choices, statuses=statuses)
         define_kernels(connection, sql)
         with calling(connection, plan):
             answers = interruptible(connection, lambda: connection.sql(sql).to_arrow_table())
@@ -197,8 +205,8 @@ def _at_once(
         connection.close()
     table = side_by_side(spine.table(), answers, plan, statuses=statuses)
     version = plan.version_with(contents)
-    told = explained(plan, as_of, table.num_rows, version, accounts, clock.seconds)
-    text = ";\n\n".join([*readings, sql])
+    told = explained(plan, as_of, table.num_rows, version, accounts, clock.seconds, choices)
+    text = ";\n\n".join([*readings, *choices.made, sql])
     return Dataset(table, f"{_preamble(plan, sql)}{text}", version, accounts, told)
 
 
@@ -223,8 +231,16 @@ class _Clock:
         self.seconds[step], self._last_s = now_s - self._last_s, now_s
 
 
-def answer_canonical(plan: Plan, asked: pa.Table, history: History, *, threads: int | None = None) -> pa.Table:
-    """Canonical values and statuses for a table that is `asked` already; what `verify` compares.
+def answer_canonical(
+    plan: Plan,
+    asked: pa.Table,
+    history: History,
+    *,
+    threads: int | None = None,
+    choosing: Choosing | None = None,
+) -> pa.Table:
+    """Canonical values and statuses for a table that is `asked` already; what `verify` compares. `choosing` makes
+    choices, of rows in a view for each source.
 
     Shape: `asked` has `spine_row`, `as_of_us` and `i_<input>`; the result has `<feature>` and `<feature>__status` in
     the same order.
@@ -238,7 +254,12 @@ def answer_canonical(plan: Plan, asked: pa.Table, history: History, *, threads: 
             define_zone(connection, zone)
         connection.register("asked", asked)
         texts = {source: scan_sql(connection, scan, history) for source, scan in scans.items()}
-        sql = select_sql(plan, texts, statuses=True, canonical=True)
+        choices = NO_CHOICES
+        if choosing is not None:
+            for source, text in texts.items():
+                connection.execute(f"CREATE TEMP VIEW {quoted(f'{source}.read')} AS {text}")
+            choices = choosing(connection, plan, {source: f"{source}.read" for source in texts})
+        sql = select_sql(plan, texts, choices, statuses=True, canonical=True)
         define_kernels(connection, sql)
         with calling(connection, plan):
             answers: pa.Table = connection.sql(sql).to_arrow_table()

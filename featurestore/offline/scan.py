@@ -259,7 +259,8 @@ def _data_sql(
         if found or column.name in told:
             said[column.name] = f"{found or 'CAST(0 AS TINYINT)'} AS {quoted(stood(column.name))}"
     event_at = f"CAST({EARLIEST_US} AS BIGINT)" if scan.event_at is None else quoted(held(scan.event_at))
-    times = _times(scan, f"TRY_CAST(CAST({event_at} AS HUGEINT) + {scan.delay_us} AS BIGINT)")
+    later = f"TRY_CAST(CAST({event_at} AS HUGEINT) + {scan.delay_us} AS BIGINT)" if scan.delay_us else event_at
+    times = _times(scan, later)
     if raw:
         file = quoted(FILE) if isinstance(data, (Parquet, Csv)) else literal(where)
         columns += [f"{quoted(RAW)}", f"{file} AS {quoted(FILE)}"]

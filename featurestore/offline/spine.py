@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from featurestore.errors import (
@@ -265,16 +266,21 @@ def _numbered(spine: Spine, places: dict[str, str]) -> Any:
     schema = pa.schema([*(pa.field(place, spine.schema.field(name).type) for name, place in places.items()), _ROW])
     if isinstance(spine.held, pa.Table):
         columns = [spine.held.column(name) for name in places]
-        return pa.table([*columns, pa.array(range(spine.rows), pa.int64())], schema=schema)
+        return pa.table([*columns, _places(0, spine.rows)], schema=schema)
 
     def batches() -> Iterator[pa.RecordBatch]:
         first = 0
         for batch in spine.batches(list(places)):
-            numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
+            numbers = _places(first, batch.num_rows)
             yield pa.record_batch([*batch.columns, numbers], schema=schema)
             first += batch.num_rows
 
     return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _places(first: int, rows: int) -> pa.Array[Any]:
+    """The places of some rows, without an object of Python for each."""
+    return pc.add(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), rows)), first - 1)
 
 
 def _converted(given: Input, types: dict[str, tuple[str, str]], plan: Plan) -> str:

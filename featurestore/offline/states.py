@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from featurestore.expr.nodes import Call, ColumnRef, Node, walk
+from featurestore.expr.nodes import Call, ColumnRef, Node, PythonCall, walk
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
 from featurestore.offline.expressions import Leaf, SqlExpressions
 from featurestore.offline.stages import staged
-from featurestore.plan.nodes import FoldUse, State
+from featurestore.plan.nodes import FoldUse, Plan, State
+from featurestore.semantics.folding.row import ADDED
 from featurestore.semantics.folds import FOLDS
 
 
@@ -23,11 +24,11 @@ def key_names(state: State) -> list[str]:
     return [f"k{i}" for i in range(len(state.key))]
 
 
-def state_sql(state: State, rows: str) -> str:
+def state_sql(state: State, rows: str, *, once: bool = False) -> str:
     """A SELECT of one row a fact: key, times, order, identity, `v0..` derived inputs, `w0..` filters.
 
     Rows with a null key part are left out (they are unkeyed for this state), and of several deliveries of one fact
-    one counts (R6).
+    one counts (R6). With `once` it is known that there is one only, and it goes without identity.
     """
     compiler = SqlExpressions(_column)
     rows = staged(rows, (*state.inputs, *state.filters), compiler)
@@ -36,16 +37,30 @@ def state_sql(state: State, rows: str) -> str:
     order = f"{quoted(held(state.scan.order))} AS order_by" if state.scan.order else "NULL AS order_by"
     inputs = [f"{compiler.value(node)} AS v{i}" for i, node in enumerate(state.inputs)]
     filters = [f"coalesce({compiler.value(node)}, FALSE) AS w{i}" for i, node in enumerate(state.filters)]
-    columns = ",\n      ".join([", ".join([*keys, *times, order, "row_id", "fingerprint"]), *inputs, *filters])
+    identity = [] if once else ["row_id", "fingerprint"]
+    columns = ",\n      ".join([", ".join([*keys, *times, order, *identity]), *inputs, *filters])
     keyed = " AND ".join(["usable", *(f"{quoted(held(name))} IS NOT NULL" for name in state.key)])
     names = ", ".join(quoted(held(name)) for name in state.key)
-    once = (
+    first = (
         f"\n    QUALIFY row_number() OVER (PARTITION BY {names}, event_at_us, row_id ORDER BY "
         f"known_at_us, fingerprint) = 1"
-        if state.scan.row_id
+        if state.scan.row_id and not once
         else ""
     )
-    return f"SELECT\n      {columns}\n    FROM {rows}\n    WHERE {keyed}{once}"
+    return f"SELECT\n      {columns}\n    FROM {rows}\n    WHERE {keyed}{first}"
+
+
+def asked_rows(plan: Plan, state: State, rows: str) -> str:
+    """The rows of the keys that the table `asked` asks a state for; all of them where a row function must see each."""
+    if any(isinstance(node, PythonCall) for top in (*state.inputs, *state.filters) for node in walk(top)):
+        return rows
+    tests = []
+    for view in plan.views:
+        if view.state == state:
+            pairs = zip(state.key, view.inputs, strict=True)
+            same = " AND ".join(f"r.{quoted(held(name))} = asked.{quoted(f'i_{given}')}" for name, given in pairs)
+            tests.append(f"EXISTS (SELECT 1 FROM asked WHERE {same})")
+    return f"(SELECT * FROM {rows} r WHERE {' OR '.join(dict.fromkeys(tests))})"
 
 
 def lanes_sql(state: State, facts: str, uses: Iterable[FoldUse]) -> str:
@@ -60,7 +75,7 @@ def lanes_sql(state: State, facts: str, uses: Iterable[FoldUse]) -> str:
             target = later if suffix.startswith("q") else derived
             target[f"{value}_{suffix.format(n=use.n)}"] = text.format(v=value, n=use.n)
         if any("{rank}" in text for _, text in fold.sql_collect):
-            order = f"event_at_us, order_by NULLS FIRST, known_at_us, {_ordering(state, use)} NULLS FIRST"
+            order = f"event_at_us, order_by NULLS FIRST, known_at_us, {ordering(state, use)} NULLS FIRST"
             derived[f"{value}_rank"] = (
                 f"row_number() OVER (PARTITION BY {', '.join(key_names(state))} ORDER BY {order})"
             )
@@ -82,7 +97,23 @@ def collected(uses: Iterable[tuple[int, FoldUse]], over: str = "") -> list[str]:
     return columns
 
 
-def _ordering(state: State, use: FoldUse) -> str:
+def merged(uses: Iterable[tuple[int, FoldUse]]) -> list[str]:
+    """The columns that merge what was collected of disjoint sets of rows, under the same names; none for a fold that
+    cannot be merged."""
+    columns = []
+    for place, use in uses:
+        fold = FOLDS[use.fold]
+        if not fold.sql_merge:
+            continue
+        pairs = zip(fold.sql_collect, fold.sql_merge, strict=True)
+        texts = {suffix: text.format(c=f"f{place}_{suffix}", n=use.n) for (suffix, _), text in pairs}
+        for suffix, _ in fold.sql_elements:
+            texts |= {f"{suffix}{i}": ADDED.format(c=f"f{place}_{suffix}{i}") for i in range(1, use.n + 1)}
+        columns += [f"{text} AS f{place}_{suffix}" for suffix, text in texts.items()]
+    return columns
+
+
+def ordering(state: State, use: FoldUse) -> str:
     """What orders the values of a fold's input. Inside a list DuckDB puts null after all others, and R5 before."""
     if use.input is not None and state.inputs[use.input].dtype.kind == "list":
         return f"list_transform(v{use.input}, lambda e: {{'held': e IS NOT NULL, 'item': e}})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from featurestore.plan.nodes import View
 from featurestore.semantics.windows import Span
 
 BUCKETS_PER_WINDOW = 4
@@ -41,3 +42,8 @@ def edges(span: Span, as_of: str, *, last: bool = False) -> tuple[str, str]:
 def floored(instant: str, step_us: int) -> str:
     """An instant floored to a multiple of a step."""
     return instant if step_us == 1 else f"(fs_floor_div({instant}, {step_us}) * {step_us})"
+
+
+def instant_of(view: View, as_of: str) -> str:
+    """R3: the instant that a view's rules read for `as_of`."""
+    return as_of if view.refresh_us == 1 else floored(as_of, view.refresh_us)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from featurestore.semantics import exact
 from featurestore.semantics.dtypes import Value
 from featurestore.semantics.folding import decays, recency, sketches, tallies, vectors
-from featurestore.semantics.folding.row import Fold, Rank, State
+from featurestore.semantics.folding.row import ADDED, COUNTED, Fold, Rank, State
 from featurestore.semantics.folding.row import either as _either
 from featurestore.semantics.folding.row import present as _present
 
@@ -92,10 +92,12 @@ _MASK: Final = "4294967295::HUGEINT"
 FOLDS: Final[dict[str, Fold]] = {
     fold.name: fold
     for fold in (
-        Fold("rows", 0, lambda values, _, __: len(values), _add, (("n", "count(*)"),)),
-        Fold("count", 0, lambda values, _, __: len(_present(values)), _add, (("n", "count({v})"),)),
+        Fold("rows", 0, lambda values, _, __: len(values), _add, (("n", "count(*)"),), sql_merge=(COUNTED,)),
+        Fold(
+            "count", 0, lambda values, _, __: len(_present(values)), _add, (("n", "count({v})"),), sql_merge=(COUNTED,)
+        ),
         # int64 values: their number and exact sum
-        Fold("whole", [0, 0], _whole, _add_all, (("n", "count({v})"), ("s", "sum({v})"))),
+        Fold("whole", [0, 0], _whole, _add_all, (("n", "count({v})"), ("s", "sum({v})")), sql_merge=(COUNTED, ADDED)),
         # float64 values: their number, the exact sum in units of 2^-64, how many are too big to sum
         Fold(
             "fraction",
@@ -108,6 +110,7 @@ FOLDS: Final[dict[str, Fold]] = {
                 ("hi", "CAST(fs_units({v}) >> 64 AS BIGINT)"),
                 ("lo", "CAST(fs_units({v}) & 18446744073709551615::HUGEINT AS UBIGINT)"),
             ),
+            sql_merge=(COUNTED, COUNTED, ADDED, ADDED),
         ),
         # the same with the exact sum of squares, for variances; limbs of 32 bits in DuckDB
         Fold(
@@ -117,6 +120,7 @@ FOLDS: Final[dict[str, Fold]] = {
             _add_all,
             (("n", "count({v})"), *_sums(("a", "b", "q0", "q1", "q2"))),
             (("a", "{v} >> 32"), ("b", "{v} & 4294967295"), *_squares(exact.INT_SQUARE)),
+            sql_merge=(COUNTED, *(ADDED,) * 5),
         ),
         Fold(
             "fraction_squares",
@@ -137,12 +141,23 @@ FOLDS: Final[dict[str, Fold]] = {
                 ),
                 *_squares(exact.FLOAT_SQUARE),
             ),
+            sql_merge=(COUNTED, COUNTED, *(ADDED,) * 11),
         ),
         Fold(
-            "min", None, lambda values, _, __: min(_present(values), default=None), _either(min), (("v", "min({v})"),)
+            "min",
+            None,
+            lambda values, _, __: min(_present(values), default=None),
+            _either(min),
+            (("v", "min({v})"),),
+            sql_merge=("min({c})",),
         ),
         Fold(
-            "max", None, lambda values, _, __: max(_present(values), default=None), _either(max), (("v", "max({v})"),)
+            "max",
+            None,
+            lambda values, _, __: max(_present(values), default=None),
+            _either(max),
+            (("v", "max({v})"),),
+            sql_merge=("max({c})",),
         ),
         # the row that comes first or last by R5, nulls included: `[event_at, order, known_at, value]`
         Fold(
@@ -150,8 +165,9 @@ FOLDS: Final[dict[str, Fold]] = {
             None,
             lambda values, ranks, _: _outermost(min, _entries(values, ranks)),
             _either(lambda states: min(states, key=_rank_key)),
-            (("e", "arg_min({{'v': {v}}}, {rank})"),),
+            (("e", "arg_min({{'r': {rank}, 'v': {v}}}, {rank})"),),
             ordered=True,
+            sql_merge=("arg_min({c}, {c}.r)",),
             near="first",
         ),
         Fold(
@@ -159,8 +175,9 @@ FOLDS: Final[dict[str, Fold]] = {
             None,
             lambda values, ranks, _: _outermost(max, _entries(values, ranks)),
             _either(lambda states: max(states, key=_rank_key)),
-            (("e", "arg_max({{'v': {v}}}, {rank})"),),
+            (("e", "arg_max({{'r': {rank}, 'v': {v}}}, {rank})"),),
             ordered=True,
+            sql_merge=("arg_max({c}, {c}.r)",),
             near="last",
         ),
         Fold(
@@ -168,8 +185,10 @@ FOLDS: Final[dict[str, Fold]] = {
             [],
             lambda values, ranks, n: sorted(_entries(values, ranks), key=_rank_key)[-n:],
             lambda states, n: sorted(chain.from_iterable(states), key=_rank_key)[-n:],
-            (("e", "arg_max({{'v': {v}}}, {rank}, {n})"),),
+            (("e", "arg_max({{'r': {rank}, 'v': {v}}}, {rank}, {n})"),),
             ordered=True,
+            # no two rows have one rank, so that it alone orders the entries
+            sql_merge=("list_slice(list_reverse_sort(flatten(list({c}) FILTER (WHERE {c} IS NOT NULL))), 1, {n})",),
             near="last",
             cost="O(n of last_n)",
         ),

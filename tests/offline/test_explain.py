@@ -103,6 +103,7 @@ sources, each read once
 
 views, as of `asked_at` of each row of the spine
   Sales: Sale by `user`, asked by `user`
+    row by row: no key has 64 rows and enough questions for tiles to pay
     window 8h: rows in it that were visible before the instant, joined by key and 2h of time
       Sale.amount.sum(over="8h")
     window 8h: rows in it that were visible before the instant, joined by key and 2h of time, by category
@@ -112,10 +113,11 @@ views, as of `asked_at` of each row of the spine
     all history: running totals in the order in which rows became visible, the last before the instant
       Sale.amount.mean()
   Visits: Visit by `user`, asked by `user`, as of every full 1h
+    row by row: no key has 64 rows and enough questions for tiles to pay
     window 1d: rows in it that were visible before the instant, joined by key and 6h of time
       rows(over="1d")
   Homes: Home by `user`, asked by `user`
-    all history: running totals in the order in which rows became visible, the last before the instant
+    latest row: one row an instant, and an ASOF join, as rows become visible in the order they happen
       Home.city.last()
   Now: from Sales, the question"""
 

@@ -12,7 +12,7 @@ import redis
 
 from featurestore.define.source import SourceSpec
 from featurestore.offline.columns import held
-from featurestore.offline.dataset import answer_canonical
+from featurestore.offline.dataset import Choosing, answer_canonical
 from featurestore.offline.materialize import state_rows
 from featurestore.offline.scan import History
 from featurestore.online.evaluate import derive
@@ -107,14 +107,16 @@ def said_by_reference(case: Case, plan: Plan, at: Sequence[int]) -> Answers:
     return answers
 
 
-def said_by_duckdb(case: Case, plan: Plan, at: Sequence[int], threads: int | None = None) -> Answers:
+def said_by_duckdb(
+    case: Case, plan: Plan, at: Sequence[int], threads: int | None = None, choosing: Choosing | None = None
+) -> Answers:
     """What the compiled SELECT says."""
     rows = {name: scanned(source.__spec__, _once(case.rows[name])) for name, source in case.sources.items()}
     columns: dict[str, Any] = {"spine_row": pa.array(range(len(at)), pa.int64()), "as_of_us": pa.array(at, pa.int64())}
     for given in plan.inputs:
         held = [entered(question.inputs[given.name]) for question in case.questions]
         columns[f"i_{given.name}"] = pa.array(held, storage_type(given.dtype))
-    table = answer_canonical(plan, pa.table(columns), History(Path(), rows=rows), threads=threads)
+    table = answer_canonical(plan, pa.table(columns), History(Path(), rows=rows), threads=threads, choosing=choosing)
     found = table.to_pylist()
     return [{each.name: (row[each.name], row[f"{each.name}__status"]) for each in plan.outputs} for row in found]
 

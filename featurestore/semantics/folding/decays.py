@@ -18,7 +18,7 @@ from typing import Final
 
 from featurestore.semantics import exact
 from featurestore.semantics.dtypes import FLOAT64, INT64, Value
-from featurestore.semantics.folding.row import Aggregate, Asked, Finished, Fold, Rank, State
+from featurestore.semantics.folding.row import ADDED, COUNTED, Aggregate, Asked, Finished, Fold, Rank, State
 from featurestore.semantics.instants import INT64_MAX, INT64_MIN
 from featurestore.semantics.kernels.table import KERNELS
 
@@ -155,6 +155,7 @@ FOLDS: Final = (
             *_WEIGHT_COLUMNS,
             *_SUM_COLUMNS,
         ),
+        sql_merge=(COUNTED, COUNTED, *(ADDED,) * 4),
         ordered=True,
         cost="a block for each half-life that rows reach",
         sql_block=_BLOCK.replace("{at}", "event_at_us"),
@@ -166,6 +167,7 @@ FOLDS: Final = (
         _merge,
         (("n", "count(*)"), *_sums("whi", "wlo")),
         (("power{n}", _POWER_OF_ROW), *_WEIGHT_COLUMNS),
+        sql_merge=(COUNTED, ADDED, ADDED),
         ordered=True,
         cost="a block for each half-life that rows reach",
         sql_block=_BLOCK.replace("{at}", "event_at_us"),

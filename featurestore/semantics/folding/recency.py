@@ -20,11 +20,26 @@ def _instant(choose: Callable[..., int], every: bool) -> Callable[[Sequence[Valu
 def _rows(name: str, choose: Callable[..., int], word: str) -> tuple[tuple[Fold, ...], tuple[Aggregate, ...]]:
     """The folds and aggregates of one end: of all rows, and of rows with a value."""
     end, held = choose.__name__, "CASE WHEN {v} IS NOT NULL THEN event_at_us END"
+    merged = (f"{end}({{c}})",)
     folds = (
         Fold(
-            f"{name}_row", None, _instant(choose, True), either(choose), (("at", f"{end}(event_at_us)"),), ordered=True
+            f"{name}_row",
+            None,
+            _instant(choose, True),
+            either(choose),
+            (("at", f"{end}(event_at_us)"),),
+            ordered=True,
+            sql_merge=merged,
         ),
-        Fold(f"{name}_value", None, _instant(choose, False), either(choose), (("at", f"{end}({held})"),), ordered=True),
+        Fold(
+            f"{name}_value",
+            None,
+            _instant(choose, False),
+            either(choose),
+            (("at", f"{end}({held})"),),
+            ordered=True,
+            sql_merge=merged,
+        ),
     )
     aggregates = (
         Aggregate(name, (), lambda _: TIMESTAMP, folds[0].name, _found, "{f}_at", doc=f"When the {word} row happened."),

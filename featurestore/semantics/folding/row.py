@@ -12,6 +12,8 @@ State = Any
 Rank = tuple[int, Any, int]
 """`(event_at, order column, known_at)` of a row; the aggregated value itself breaks what ties remain."""
 Finished = tuple[Value, bool]
+ADDED, COUNTED = "sum({c})", "CAST(sum({c}) AS BIGINT)"
+"""How sums and counts of disjoint sets of rows are merged in DuckDB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,9 @@ class Fold:
     collects it anew for each question. `sql_elements` is collected for each element `{i}` of a vector, whose length is
     the fold's number. With `sql_block`, DuckDB collects the rows of each block `{n}` of time apart, and `{f}_blocks` is
     the list of them in their order, with a field for each suffix, those with no `n` left out.
+
+    `sql_merge` merges what was collected of disjoint sets of rows: a text for each of `sql_collect` in its order, of
+    the collected column `{c}`; those of elements are added. Without it DuckDB collects a window from its rows alone.
 
     With `near`, "first" or "last", only the rows that happened first or last count, as many as the fold's number, and
     what happened together with them.
@@ -41,6 +46,7 @@ class Fold:
     running: bool = True
     sql_elements: tuple[tuple[str, str], ...] = ()
     sql_block: str = ""
+    sql_merge: tuple[str, ...] = ()
     near: str = ""
 
 

@@ -78,7 +78,8 @@ def _distinct(state: State) -> tuple[Value, bool]:
 
 def _hashes(name: str, text: str) -> Fold:
     derived, kept = ("hash", f"md5_number_upper({text})"), ("h", f"min(DISTINCT {{v}}_hash, {K})")
-    return Fold(name, [], _least, _merged, (kept,), (derived,), cost=f"{K} hashes", running=False)
+    merged = f"list_slice(list_sort(list_distinct(flatten(list({{c}}) FILTER (WHERE {{c}} IS NOT NULL)))), 1, {K})"
+    return Fold(name, [], _least, _merged, (kept,), (derived,), cost=f"{K} hashes", running=False, sql_merge=(merged,))
 
 
 _SQL_DISTINCT: Final = (

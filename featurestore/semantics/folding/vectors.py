@@ -12,7 +12,7 @@ from typing import Final
 
 from featurestore.semantics import exact
 from featurestore.semantics.dtypes import VECTOR, DType, Value
-from featurestore.semantics.folding.row import Aggregate, Finished, Fold, Rank, State, present
+from featurestore.semantics.folding.row import COUNTED, Aggregate, Finished, Fold, Rank, State, present
 from featurestore.semantics.instants import INT64_MAX, INT64_MIN
 
 
@@ -62,6 +62,7 @@ FOLDS: Final = (
         ),
         cost="O(length of the vector)",
         sql_elements=(("hi", "sum({v}_hi[{i}])"), ("lo", "sum({v}_lo[{i}])")),
+        sql_merge=(COUNTED, COUNTED),
     ),
 )
 

@@ -1,0 +1,111 @@
+"""How a training set is computed follows from what is counted, and a busy key does not slow it down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pyarrow as pa
+import pytest
+
+from featurestore import Column, Entity, EventTime, FeatureSet, FeatureStore, FeatureView, KnownTime, Source, rows
+
+START = datetime(2024, 5, 1, tzinfo=UTC)
+NUMBER = 6_000
+random = Random(5)
+HAPPENED = [START + timedelta(minutes=5 * place) for place in range(NUMBER)]
+KNOWN = [at + timedelta(days=3) if place % 200 == 7 else at for place, at in enumerate(HAPPENED)]
+AMOUNTS = [random.randrange(-999, 999) for _ in HAPPENED]
+KEYS = ["busy" if place % 40 else f"quiet {place % 11}" for place in range(NUMBER)]
+ROWS = {"shop": KEYS, "amount": AMOUNTS, "at": HAPPENED}
+
+
+class Shop(Entity):
+    """Who."""
+
+    shop: Column[str]
+
+
+class Sale(Source, data=pa.table(ROWS)):
+    """All known at once."""
+
+    shop: Column[str]
+    amount: Column[int]
+    at: EventTime
+
+
+class Booking(Source, data=pa.table({**ROWS, "booked_at": KNOWN})):
+    """A few known late."""
+
+    shop: Column[str]
+    amount: Column[int]
+    at: EventTime
+    booked_at: KnownTime
+
+
+class OfSales(FeatureView, entity=Shop, source=Sale):
+    """Windows, and the latest."""
+
+    number = rows(over="7d")
+    most = Sale.amount.max(over="7d")
+    middle = Sale.amount.quantile(0.5, over="1h")
+    latest = Sale.amount.last()
+
+
+class OfBookings(FeatureView, entity=Shop, source=Booking):
+    """The same of rows that may be late."""
+
+    number = rows(over="7d")
+    most = Booking.amount.max(over="7d")
+    latest = Booking.amount.last()
+
+
+ASKED = [HAPPENED[place] + timedelta(microseconds=place % 3 - 1) for place in range(100, NUMBER, 40)]
+SPINE = [{"shop": shop, "asked_at": at} for at in ASKED for shop in ("busy", "quiet 0", "none")]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureStore]:
+    """A project without files."""
+    folder = tmp_path_factory.mktemp("choices")
+    (folder / "featurestore.toml").write_text("")
+    with FeatureStore(folder) as opened:
+        yield opened
+
+
+def _seen(known: list[datetime], shop: str, at: datetime) -> list[int]:
+    return [place for place in range(NUMBER) if KEYS[place] == shop and known[place] < at and HAPPENED[place] < at]
+
+
+@pytest.mark.parametrize(("view", "known"), [(OfSales, HAPPENED), (OfBookings, KNOWN)])
+def test_a_busy_key_goes_by_tiles_and_others_row_by_row(
+    store: FeatureStore, view: type[FeatureView], known: list[datetime]
+) -> None:
+    """Whichever way a key goes, its values are those of its rows, late ones included."""
+    built = store.dataset(FeatureSet("told", view), SPINE, as_of="asked_at")
+    assert "1 busy key, which has 5,850 rows and 148 questions that would meet" in built.explain()
+    name = "of_sales" if view is OfSales else "of_bookings"
+    for row in built.to_arrow().to_pylist():
+        seen = _seen(known, row["shop"], row["asked_at"])
+        inside = [AMOUNTS[place] for place in seen if HAPPENED[place] >= row["asked_at"] - timedelta(days=7)]
+        assert row[f"{name}__number"] == len(inside)
+        assert row[f"{name}__most"] == max(inside, default=None)
+        assert row[f"{name}__latest"] == (AMOUNTS[seen[-1]] if seen else None)
+
+
+def test_what_cannot_be_merged_says_that_it_goes_row_by_row(store: FeatureStore) -> None:
+    """A quantile needs the rows themselves; the latest value takes neither tiles nor running totals."""
+    lines = store.dataset(FeatureSet("told", OfSales), SPINE, as_of="asked_at").explain().splitlines()
+    [middle] = [lines[place - 1] for place, line in enumerate(lines) if "quantile" in line]
+    [latest] = [lines[place - 1] for place, line in enumerate(lines) if "last()" in line]
+    [number] = [lines[place - 1] for place, line in enumerate(lines) if line.strip() == 'rows(over="7d")']
+    assert middle.endswith("row by row")
+    assert latest.strip().startswith("latest row")
+    assert number.endswith("of busy keys, tiles and the rows at their edges")
+
+
+def test_late_rows_are_told_and_met_one_by_one(store: FeatureStore) -> None:
+    """Rows that become visible at other times after they happen than most do are left out of tiles."""
+    told = store.dataset(FeatureSet("told", OfBookings), SPINE, as_of="asked_at").explain()
+    assert "; rows visible more than 0 s after they happen are met one by one" in told
