@@ -11,7 +11,7 @@ import duckdb
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
 from featurestore.offline.states import key_names
-from featurestore.offline.tiles import RADIX, Tiling
+from featurestore.offline.tiles import Tiling, widths_for
 from featurestore.offline.windows import instant_of
 from featurestore.plan.nodes import Answer, Plan, State, View
 from featurestore.plan.outcomes import SetAside
@@ -153,13 +153,11 @@ def _tiling(
     if not count:
         return None
     longest = min(lasted, MOST_US, *([] if None in lengths else [max(length or 0 for length in lengths)]))
-    widths = [1 << max(0, int(dense_us * TILE_ROWS).bit_length() - 1)]
-    while widths[-1] * RADIX * 2 <= longest:
-        widths.append(widths[-1] * RADIX)
     late_us, late, soon = known.lag_us or 0, False, False
     if known.lag_us is None:
         late_us, late = _late(connection, state, table, busy, longest)
         soon = True
+    widths = widths_for(int(dense_us * TILE_ROWS), longest, min(late_us, MOST_US) if soon else 0)
     whose = "1 busy key, which has" if count == 1 else f"{count:,} busy keys, which have"
     told = (
         f"{whose} {rows:,} rows and {asked:,} questions that would meet {average:,.0f} rows each, in tiles of "
@@ -167,7 +165,7 @@ def _tiling(
     )
     if late:
         told += f"; rows visible more than {late_us / 1e6:.3g} s after they happen are met one by one"
-    return Tiling(quoted(busy), tuple(widths), first_us, last_us, late_us, late, soon), statement, told
+    return Tiling(quoted(busy), widths, first_us, last_us, late_us, late, soon), statement, told
 
 
 def _spans(view: View, state: State, known: Known) -> list[Span]:

@@ -46,6 +46,15 @@ class Tiling:
         return self.widths[level] if level < len(self.widths) else RADIX * self.widths[-1]
 
 
+def widths_for(least_us: int, longest_us: float, soon_us: int) -> tuple[int, ...]:
+    """Widths from about the least to what the longest window takes a few of; rows of the last `soon_us`, which are met
+    one by one, are found by no more than about a hundred cells."""
+    widths = [1 << max(0, max(least_us, soon_us // 64).bit_length() - 1)]
+    while widths[-1] * RADIX * 2 <= longest_us:
+        widths.append(widths[-1] * RADIX)
+    return tuple(widths)
+
+
 @dataclass(frozen=True, slots=True)
 class Lifted:
     """What is collected of rows: the columns, those that merge them, and the expression that tells rows `r` apart,

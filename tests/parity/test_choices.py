@@ -13,7 +13,7 @@ from featurestore.offline.choices import Choices, choose
 from featurestore.offline.connection import quoted
 from featurestore.offline.dataset import Choosing
 from featurestore.offline.states import key_names
-from featurestore.offline.tiles import RADIX, Tiling
+from featurestore.offline.tiles import Tiling, widths_for
 from featurestore.plan.nodes import Plan, View
 from tests.parity.test_tables import cases_of_all_aggregates
 from tests.parity.voices import bits, plan_of, said_by_duckdb
@@ -56,15 +56,11 @@ def _tiled(width: int, late_us: int, *, some: bool) -> Choosing:
                 [(first_us, last_us)] = connection.execute(
                     f"SELECT coalesce(min(event_at_us), 0), coalesce(max(event_at_us), 0) FROM {table} WHERE usable"
                 ).fetchall()
-                widths = [width, width * RADIX]
-                while widths[-1] << 12 < last_us - first_us:
-                    widths.append(widths[-1] * RADIX)
                 busy = _some(connection, view) if some else None
                 lag_us = known[view.state.id].lag_us
                 late = late_us if lag_us is None else lag_us
-                tilings[view.name] = Tiling(
-                    busy, tuple(widths), first_us, last_us, late, lag_us is None, lag_us is None
-                )
+                widths = widths_for(width, last_us - first_us, 0 if lag_us is not None else late)
+                tilings[view.name] = Tiling(busy, widths, first_us, last_us, late, lag_us is None, lag_us is None)
         return Choices(known, tilings)
 
     return choosing
