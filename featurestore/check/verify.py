@@ -30,6 +30,7 @@ from featurestore.check.questions import (
 )
 from featurestore.check.report import Difference, FeatureParity, ParityReport
 from featurestore.errors import InputError
+from featurestore.offline.choices import choose
 from featurestore.offline.columns import held
 from featurestore.offline.dataset import answer_canonical
 from featurestore.offline.materialize import canonical_rows, state_rows
@@ -92,7 +93,7 @@ def verify(
     if progress:
         progress("offline", 0, len(LEGS) + 1)
     sliced = History(history.root, rows=rows)
-    truth = answer_canonical(plan, asked_table(plan, questions), sliced)
+    truth = answer_canonical(plan, asked_table(plan, questions), sliced, choosing=choose)
     offline = [
         (truth.column(each.name).to_pylist(), truth.column(f"{each.name}__status").to_pylist()) for each in plan.outputs
     ]

@@ -167,18 +167,22 @@ def _nulls_skipped_by_last(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(
         folds.FOLDS,
         "last",
-        replace(right, sql_collect=(("e", "arg_max({{'v': {v}}}, {rank}) FILTER (WHERE {v} IS NOT NULL)"),)),
+        replace(
+            right, sql_collect=(("e", "arg_max({{'r': {rank}, 'v': {v}}}, {rank}) FILTER (WHERE {v} IS NOT NULL)"),)
+        ),
     )
 
 
-def _offline_text(old: str, new: str) -> Callable[[pytest.MonkeyPatch], None]:
+def _offline_text(*faults: tuple[str, str]) -> Callable[[pytest.MonkeyPatch], None]:
     def plant(patch: pytest.MonkeyPatch) -> None:
         right = select.select_sql
 
         def wrong(*args: Any, **options: Any) -> str:
             text = right(*args, **options)
-            assert old in text, "the fault must be planted"
-            return text.replace(old, new)
+            for old, new in faults:
+                assert old in text, "the fault must be planted"
+                text = text.replace(old, new)
+            return text
 
         patch.setattr("featurestore.offline.dataset.select_sql", wrong)
 
@@ -194,10 +198,10 @@ FAULTS = {
     "a redelivery that counts twice": _redelivery_counts_twice,
     "rows seen before they are known": _rows_seen_before_they_are_known,
     "last skips nulls offline": _nulls_skipped_by_last,
-    "<= for < offline": _offline_text("r.visible_at_us < q.as_of_us", "r.visible_at_us <= q.as_of_us"),
-    "> for >= offline": _offline_text("r.event_at_us >= q.as_of_us", "r.event_at_us > q.as_of_us"),
-    "known_at ignored offline": _offline_text("greatest(event_at_us, known_at_us)", "event_at_us"),
-    "a default lost offline": _offline_text("THEN CAST('0.0' AS DOUBLE)", "THEN NULL"),
+    "<= for < offline": _offline_text(("r.visible_at_us < p.as_of_us", "r.visible_at_us <= p.as_of_us")),
+    "> for >= offline": _offline_text(("r.event_at_us >= p.low_us", "r.event_at_us > p.low_us")),
+    "known_at ignored offline": _offline_text(("greatest(event_at_us, known_at_us)", "event_at_us")),
+    "a default lost offline": _offline_text(("THEN CAST('0.0' AS DOUBLE)", "THEN NULL")),
 }
 
 
