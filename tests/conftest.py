@@ -7,8 +7,14 @@ No deadline in either: a slow machine is not a wrong answer.
 from __future__ import annotations
 
 import os
+import signal
+import threading
 
 from hypothesis import HealthCheck, Phase, settings
+
+# Whoever runs the tests in the background may have made them, and all that they start, deaf to Ctrl-C.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("test", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
