@@ -39,7 +39,7 @@ COMMAND = (sys.executable, "-m", "featurestore.cli", "dataset", "spending", "spi
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A million payments, and questions about them."""
+    """Half a million payments, and questions about them."""
     root = tmp_path_factory.mktemp("payments")
     (root / "definitions").mkdir()
     (root / "definitions" / "payments.py").write_text(DEFINITIONS)
@@ -47,9 +47,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     columns = f"range * 7919 % 20000 AS user, make_timestamptz({START_US} + range * 5000000) AS at"
     with duckdb.connect() as connection:
         connection.execute(
-            f"COPY (SELECT {columns}, range % 997 / 4 AS amount FROM range(1000000)) TO '{root}/payments.parquet'"
+            f"COPY (SELECT {columns}, range % 997 / 4 AS amount FROM range(500000)) TO '{root}/payments.parquet'"
         )
-        connection.execute(f"COPY (SELECT {columns} FROM range(0, 1000000, 9)) TO '{root}/spine.parquet'")
+        connection.execute(f"COPY (SELECT {columns} FROM range(0, 500000, 19)) TO '{root}/spine.parquet'")
     return root
 
 
@@ -85,13 +85,13 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(project: Path) -> None:
     writes that nobody disturbed, as one without any limit does."""
     expected, _ = finished(project, "undisturbed.parquet")
     process = start(project, "killed.parquet")
-    stop_at(process, project, 2, signal.SIGKILL)
+    stop_at(process, project, 0, signal.SIGKILL)
     process.communicate()
     assert not (project / "killed.parquet").exists()
     [first] = (project / ".featurestore" / "training").glob("*/answers/0/0.parquet")
     written_ns = first.stat().st_mtime_ns
     process = start(project, "killed.parquet")
-    stop_at(process, project, 3, signal.SIGKILL)
+    stop_at(process, project, 1, signal.SIGKILL)
     process.communicate()
     assert first.stat().st_mtime_ns == written_ns
     assert finished(project, "killed.parquet")[0] == expected
@@ -104,7 +104,7 @@ def test_ctrl_c_keeps_what_is_finished_and_nothing_half_written(project: Path) -
     """Ctrl-C ends with 130 and says how many buckets are kept and where; nothing else is left, and the same command
     goes on."""
     process = start(project, "interrupted.parquet")
-    stop_at(process, project, 1, signal.SIGINT)
+    stop_at(process, project, 0, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     [said] = [line for line in err.splitlines() if line.startswith("interrupted: ")]
@@ -112,7 +112,7 @@ def test_ctrl_c_keeps_what_is_finished_and_nothing_half_written(project: Path) -
     assert "Traceback" not in err and str(folder) in said and "goes on from there" in said
     assert not list(project.glob("interrupted*")) and not (folder / "spill").exists()
     kept = len(list(folder.glob("answers/0/?.parquet")))
-    assert kept >= 2 and f"{kept} of " in said
+    assert kept >= 1 and f"{kept} of " in said
     digest, _ = finished(project, "interrupted.parquet")
     assert digest == finished(project, "undisturbed.parquet")[0]
 
