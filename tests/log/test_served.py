@@ -70,9 +70,18 @@ SMALL = plan_of({"whole": INT64, "text": STRING})
 
 def answer(plan: Plan, request_id: str, rows: list[dict[str, Any]], version: str | None = None) -> Vectors:
     """Vectors as a lookup gives them."""
-    known = [{("View", name): (value, int(value is None)) for name, value in row.items()} for row in rows]
-    positions = tuple(Position(f"gen{place}", 5 + place, 6 + place) for place in range(len(plan.states)))
-    return Vectors.of(plan, known, NOON_US - 7, version or plan.version, positions, request_id)
+    names = [output.feature for output in plan.outputs]
+    return Vectors(
+        plan.name,
+        version or plan.version,
+        NOON_US - 7,
+        tuple(output.name for output in plan.outputs),
+        tuple(output.dtype for output in plan.outputs),
+        tuple(tuple(row[name] for name in names) for row in rows),
+        tuple(tuple(int(row[name] is None) for name in names) for row in rows),
+        tuple(Position(f"gen{place}", 5 + place, 6 + place) for place in range(len(plan.states))),
+        request_id,
+    )
 
 
 def offer(log: ServedLog, request_id: str = "r", rows: int = 1, served_us: int = NOON_US, text: str = "x") -> None:

@@ -108,10 +108,12 @@ def test_a_reader_meets_whole_files_while_others_write_and_remove(tmp_path: Path
     done = threading.Event()
 
     def serve() -> None:
-        for number in range(150):
-            offer(log, f"r{number}", rows=20, served_us=NOON_US + number)
-            log.flush()
-        done.set()
+        try:
+            for number in range(150):
+                offer(log, f"r{number}", rows=20, served_us=NOON_US + number)
+                log.flush()
+        finally:
+            done.set()
 
     writer = threading.Thread(target=serve)
     writer.start()
