@@ -33,7 +33,7 @@ demo: $(STAMP)  ## the flights example from end to end
 test: $(STAMP)  ## lint, types and every test
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
-	$(BIN)/python -m pytest -n $(JOBS) -q || status=1; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q || status=1; \
 	exit $$status
 
 lint: $(STAMP)  ## rules, layout and types, changing nothing
@@ -46,7 +46,7 @@ format: $(STAMP)  ## lay the code out as lint wants it
 	$(BIN)/ruff format .
 
 fuzz: $(STAMP)  ## the generated tests with new random examples (EXAMPLES=2000 each)
-	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) -q -m hypothesis --hypothesis-profile=fuzz
+	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m hypothesis --hypothesis-profile=fuzz
 
 mutants: $(STAMP)  ## faults planted one by one, and whether the tests notice (COUNT=100)
 	$(BIN)/python tests/mutants.py --count $(COUNT) --jobs $(JOBS)
