@@ -48,7 +48,7 @@ def counted_sql(
     static source, whose content is part of a version. `once` as `scan_sql` has it;
     `identity` may be left out where rows have no RowId."""
     text = scan_sql(connection, scan, history, counted=True, once=once)
-    needed = {name for state in states for name in _columns_of(state)}
+    needed = {name for state in states for name in columns_read(state)}
     unused = [quoted(held(each.name)) for each in scan.columns if each.name not in needed and scan.event_at is not None]
     unused += [] if identity else ["row_id", "fingerprint"]
     rest = f" EXCLUDE ({', '.join(unused)})" if unused else ""
@@ -99,7 +99,8 @@ def account_of(
     )
 
 
-def _columns_of(state: State) -> set[str]:
+def columns_read(state: State) -> set[str]:
+    """The columns of its source that a state is made of."""
     nodes = (node for top in (*state.inputs, *state.filters) for node in walk(top))
     read = {node.name for node in nodes if isinstance(node, ColumnRef)}
     return read | set(state.key) | ({state.scan.order} if state.scan.order else set())

@@ -122,7 +122,7 @@ def build_bounded(
 
     Raises: as `build_dataset`.
     """
-    sources = {state.scan.source: state.scan for state in plan.states}
+    sources = plan.scans
     if history.log is not None:  # what is pushed from now on is not part of it, however long it takes
         history = replace(history, upto={source: history.log.head(source) for source in sources} | history.upto)
     rows, parts = parts_of_plan(plan)

@@ -1,8 +1,14 @@
-"""What a static table holds (R20): one hash of its canonical rows, whatever their order, files or compression."""
+"""What tables hold: one hash of a static source's canonical rows, whatever their order, files or compression (R20), and
+one of the bytes of a table in memory."""
 
 from __future__ import annotations
 
+from hashlib import sha256
+from io import RawIOBase
+from typing import Any
+
 import duckdb
+import pyarrow as pa
 
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
@@ -28,3 +34,26 @@ def content_of(connection: duckdb.DuckDBPyConnection, scan: Scan, relation: str)
         f"FROM (SELECT {once}{sql_digest(columns)} AS digest FROM {relation} WHERE usable)"
     ).fetchall()
     return digest(list(sums))
+
+
+def hash_of_table(table: pa.Table) -> tuple[int, str]:
+    """The size and the SHA-256 of a table in memory as an Arrow stream, in however many pieces it is."""
+    sink = _Hash()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table.combine_chunks())
+    return sink.size, sink.digest.hexdigest()
+
+
+class _Hash(RawIOBase):
+    """A file that keeps the hash of its bytes and their number, and nothing else."""
+
+    def __init__(self) -> None:
+        self.digest, self.size = sha256(), 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        self.size += len(data)
+        return len(data)

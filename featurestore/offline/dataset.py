@@ -175,7 +175,7 @@ def _at_once(
     memory_limit: str | None = None,
     spill: Path | None = None,
 ) -> Dataset:
-    scans = {state.scan.source: state.scan for state in plan.states}
+    scans = plan.scans
     folders = [history.root, *(folder for scan in scans.values() for folder in history.folders(scan))]
     connection = connect(folders, threads=threads, memory_limit=memory_limit, spill=spill)
     clock = _Clock()
@@ -245,7 +245,7 @@ def answer_canonical(
     Shape: `asked` has `spine_row`, `as_of_us` and `i_<input>`; the result has `<feature>` and `<feature>__status` in
     the same order.
     """
-    scans = {state.scan.source: state.scan for state in plan.states}
+    scans = plan.scans
     connection = connect(
         [folder for scan in scans.values() for folder in history.folders(scan)] or [history.root], threads=threads
     )

@@ -29,7 +29,7 @@ def explained(
     total = f"{rows:,} rows, {len(plan.outputs)} features, {sum(seconds.values()):.2f} s"
     lines = [f"training set {plan.name} version {version}: {total}"]
     lines += ["  " + ", ".join(f"{step} {taken:.2f} s" for step, taken in seconds.items())]
-    scans = {state.scan.source: state.scan for state in plan.states}
+    scans = plan.scans
     if scans:
         lines += ["", "sources, each read once"]
     for source, scan in scans.items():

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from featurestore.define.data import Frame
 from featurestore.errors import InputError
+from featurestore.offline.content import hash_of_table
 from featurestore.offline.scan import History, files_of
 from featurestore.plan.nodes import Scan
 from featurestore.tables import arrow_table
@@ -101,11 +102,8 @@ def kept(folder: Path, generation: str) -> Manifest | None:
 
 
 def _in_memory(table: pa.Table) -> FileSeen:
-    buffer = pa.BufferOutputStream()
-    with pa.ipc.new_stream(buffer, table.schema) as stream:
-        stream.write_table(table.combine_chunks())
-    held = buffer.getvalue()
-    return FileSeen("", held.size, 0, sha256(held).hexdigest())
+    size, found = hash_of_table(table)
+    return FileSeen("", size, 0, found)
 
 
 @lru_cache(maxsize=100_000)

@@ -11,7 +11,7 @@ import duckdb
 
 from featurestore.define.data import Frame
 from featurestore.errors import InputError, OutOfMemory
-from featurestore.expr.nodes import ColumnRef, walk
+from featurestore.offline.accounts import columns_read
 from featurestore.offline.connection import connect
 from featurestore.offline.interrupts import interruptible
 from featurestore.offline.scan import History, reading, scan_sql
@@ -50,7 +50,7 @@ def buckets_for(plan: Plan, history: History, spine: Spine | SpineQuery, limit: 
     """
     questions, needed = spine.count(), 0
     told = QUESTION_BYTES + row_bytes(output.dtype for output in plan.outputs)
-    for scan in {state.scan.source: state.scan for state in plan.states}.values():
+    for scan in plan.scans.values():
         states = [state for state in plan.states if state.scan.source == scan.source]
         widest = max(_bytes_of(state) for state in states)
         asked = max(sum(len(view.answers) for view in plan.views if view.state == state) for state in states)
@@ -90,8 +90,7 @@ def memory_told(limit: str | None) -> Iterator[None]:
 
 def _bytes_of(state: State) -> int:
     """What a row of a state takes while its windows are answered: its columns, and what its folds derive from them."""
-    names = {node.name for top in (*state.inputs, *state.filters) for node in walk(top) if isinstance(node, ColumnRef)}
-    columns = row_bytes(state.scan.dtype_of(name) for name in sorted({*names, *state.key}))
+    columns = row_bytes(state.scan.dtype_of(name) for name in columns_read(state))
     return 2 * columns + ROW_BYTES + 32 * len(state.folds)
 
 

@@ -55,7 +55,7 @@ class Replay:
     ) -> None:
         self.plan = plan
         limits = limits or Limits()
-        scans = {state.scan.source: state.scan for state in plan.states}
+        scans = plan.scans
         folders = [folder for scan in scans.values() for folder in history.folders(scan)]
         self.connection = connect(folders or [history.root], threads=limits.threads, memory_limit=limits.memory)
         try:

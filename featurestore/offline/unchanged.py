@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
-from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pyarrow as pa
 from featurestore.define.data import Frame
 from featurestore.errors import InputError
 from featurestore.offline.buckets import Part, answers_sql, features_sql
+from featurestore.offline.content import hash_of_table
 from featurestore.offline.scan import History, files_of
 from featurestore.offline.spine import Spine, SpineQuery
 from featurestore.plan.certificates import product_version
@@ -28,7 +27,7 @@ def digest_of(
     log, and the product. A file is the same while the system says so: by its size and the time of its last change."""
     texts = [answers_sql(part, plan, "SELECT 1") for part in parts]
     texts.append(features_sql(plan, parts, {part.name: "SELECT 1" for part in parts}, statuses=statuses))
-    scans = {state.scan.source: state.scan for state in plan.states}
+    scans = plan.scans
     return digest(
         [
             [plan.version, [[given.name, str(given.dtype)] for given in plan.inputs], texts],
@@ -53,11 +52,11 @@ def check_spine(spine: Spine, seen: list[Any]) -> None:
 def _source(scan: Scan, history: History) -> list[Any]:
     log = [history.log.identity, history.upto.get(scan.source)] if history.log is not None else []
     if scan.source in history.rows:
-        return [_content(history.rows[scan.source]), log]
+        return [hash_of_table(history.rows[scan.source]), log]
     if scan.data is None:
         return [None, log]
     if isinstance(scan.data, Frame):
-        return [_content(arrow_table(scan.data.table, f"the data of `{scan.source}`")), log]
+        return [hash_of_table(arrow_table(scan.data.table, f"the data of `{scan.source}`")), log]
     return [repr(scan.data), [_file(path) for path in files_of(scan.source, scan.data, history.root)], log]
 
 
@@ -65,31 +64,9 @@ def seen_spine(spine: Spine | SpineQuery) -> list[Any]:
     """What a spine is known by."""
     if isinstance(spine, SpineQuery):
         return [spine.sql, [_file(path) for path in spine.files]]
-    return [_content(spine.held) if isinstance(spine.held, pa.Table) else _file(spine.held)]
+    return [hash_of_table(spine.held) if isinstance(spine.held, pa.Table) else _file(spine.held)]
 
 
 def _file(path: Path) -> list[Any]:
     about = path.stat()
     return [str(path), about.st_size, about.st_mtime_ns, about.st_ino]
-
-
-def _content(table: pa.Table) -> str:
-    """The rows of a table in memory."""
-    sink = _Hash()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return sink.digest.hexdigest()
-
-
-class _Hash(RawIOBase):
-    """A file that keeps the hash of its bytes and nothing else."""
-
-    def __init__(self) -> None:
-        self.digest = sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.digest.update(data)
-        return len(data)

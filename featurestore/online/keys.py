@@ -27,11 +27,16 @@ def generation_prefix(project: str, state_id: str, generation: str) -> str:
 def key_name(prefix: str, key: Sequence[Value]) -> bytes:
     """The root of an entity key's tree. JSON keeps `1`, `"1"` and `true` apart, and ("a","bc") from ("ab","c")
     (R11)."""
-    return f"{prefix}{{[{','.join(map(_text, key))}]}}".encode()
+    return root_name(prefix, f"[{','.join(map(_text, key))}]")
+
+
+def root_name(prefix: str, text: str) -> bytes:
+    """The same for a key that is given as JSON."""
+    return f"{prefix}{{{text}}}".encode()
 
 
 def key_names(prefix: str, texts: pa.Array[Any]) -> pa.Array[Any]:
-    """The roots of many keys, each given as JSON."""
+    """`root_name` of many keys."""
     return joined(f"{prefix}{{", texts, "}")
 
 

@@ -74,6 +74,11 @@ def held_columns(leaf: Node) -> Columns:
     return leaf[_COLUMNS] if _COLUMNS in leaf else columns_of(leaf[_ROWS])
 
 
+def stored_columns(node: Node) -> Columns | None:
+    """The columns of a node that was read and is a leaf; None of any other."""
+    return node.get(_COLUMNS)
+
+
 def is_leaf(node: Node) -> bool:
     """Whether a node holds rows."""
     return _COLUMNS in node or _ROWS in node

@@ -29,7 +29,7 @@ from featurestore.online.pointers import (
     read_pointers,
 )
 from featurestore.online.questions import Key, Question, Road, finish
-from featurestore.online.trips import Command, exchange_of
+from featurestore.online.trips import Command, exchange_of, time_us
 from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Finished, Moment
 from featurestore.plan.nodes import Plan, State
@@ -63,7 +63,7 @@ class LookupRoad:
     def clock_us(self) -> int:
         """The server's clock."""
         with reaching(self._client):
-            return self._learn_clock(*self._client.time())
+            return self._learn_clock(self._client.time())
 
     def known_pointer(self, state: State) -> Pointer | None:
         """The pointer of a state as this process last saw it; None when it was never published."""
@@ -229,7 +229,7 @@ class LookupRoad:
         with reaching(self._client):
             replies = self._exchange(commands) if commands else []
         if clock:
-            clock_us = self._learn_clock(*replies.pop())
+            clock_us = self._learn_clock(replies.pop())
             if given and at_us > clock_us:
                 raise AsOfTooLate(
                     f"as_of {instant_text(at_us)} lies after the store's clock",
@@ -286,8 +286,8 @@ class LookupRoad:
             return self.clock_us()
         return time.monotonic_ns() // 1000 + self._clock_offset_us
 
-    def _learn_clock(self, seconds: int, micros: int) -> int:
-        clock_us = int(seconds) * 1_000_000 + int(micros)
+    def _learn_clock(self, reply: Sequence[Any]) -> int:
+        clock_us = time_us(reply)
         self._clock_asked_us = time.monotonic_ns() // 1000
         self._clock_offset_us = clock_us - self._clock_asked_us
         return clock_us

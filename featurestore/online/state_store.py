@@ -19,12 +19,12 @@ from featurestore.online import codec
 from featurestore.online.bulk import Large, Small, nodes_of
 from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, times_and_identity
-from featurestore.online.keys import generation_prefix, key_name, key_names, nodes_name, pointer_name
+from featurestore.online.keys import generation_prefix, key_name, key_names, nodes_name, pointer_name, root_name
 from featurestore.online.leaves import EVENT, Node, Row, opened, visible_us
 from featurestore.online.pointers import Pointer, decode_pointer, reaching, read_pointers
 from featurestore.online.radix import ROOT, path_names
 from featurestore.online.tree import Tree
-from featurestore.online.trips import Command, Exchange, exchange_of
+from featurestore.online.trips import Command, Exchange, exchange_of, time_us
 from featurestore.plan.nodes import State
 from featurestore.plan.outcomes import Counts, reason_of
 from featurestore.semantics.dtypes import Value
@@ -83,7 +83,7 @@ class StateStore:
         with reaching(self._client):
             clock, *found = self._exchange(commands)
         held = zip(states, found[0] if found else (), strict=True)
-        return _us(clock), {state.id: decode_pointer(data, state) for state, data in held if data}
+        return time_us(clock), {state.id: decode_pointer(data, state) for state, data in held if data}
 
     def apply(
         self,
@@ -222,7 +222,7 @@ class StateStore:
                         writes.put_roots(key_names(prefix, found.keys), found.roots)
                         keys += len(found.keys)
                     case Large():
-                        writes.put_nodes(f"{prefix}{{{found.key}}}".encode(), found.nodes)
+                        writes.put_nodes(root_name(prefix, found.key), found.nodes)
                         levels |= found.levels
                         keys += 1
                 total += found.rows
@@ -236,7 +236,7 @@ class StateStore:
         pairs = [(pointer_name(self._project, state_id), pointer.encode()) for state_id, pointer in pointers.items()]
         with reaching(self._client):
             _, clock = self._exchange([(b"MSET", *chain.from_iterable(pairs)), (b"TIME",)])
-        return _us(clock)
+        return time_us(clock)
 
     def drop_others(self, state: State, generation: str | None) -> None:
         """Remove every generation of a state but one. A reader that was reading it notices by the pointer and reads
@@ -295,13 +295,15 @@ class _Writes:
         """Write all nodes of one key."""
         below: list[bytes | str] = []
         size = 0
-        self.written += len(name) - len(ROOT) + sum(len(node) + len(value.encode()) for node, value in nodes.items())
         for node, value in nodes.items():
+            length = len(value.encode())
             if node == ROOT:
-                self._put((b"MSET", name, value), len(name) + len(value.encode()))
+                self.written += len(name) + length
+                self._put((b"MSET", name, value), len(name) + length)
                 continue
+            self.written += len(node) + length
             below += (node, value)
-            size += len(node) + len(value.encode())
+            size += len(node) + length
             if size >= BYTES_PER_TRIP:
                 self._put((b"HSET", nodes_name(name), *below), size)
                 below, size = [], 0
@@ -334,11 +336,6 @@ class _Writes:
             if kind is None:
                 self._send()
                 self._arrived()
-
-
-def _us(clock: Sequence[Any]) -> int:
-    seconds, micros = clock
-    return int(seconds) * 1_000_000 + int(micros)
 
 
 def _bytes_of(texts: Any) -> int:

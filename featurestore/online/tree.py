@@ -38,6 +38,7 @@ from featurestore.online.leaves import (
     held_columns,
     is_leaf,
     outermost,
+    stored_columns,
     visible_us,
 )
 from featurestore.online.radix import BITS, BOTTOM, ROOT, TOP, covered, node_name, prefix_of
@@ -147,7 +148,7 @@ class Tree:
 
     def visible_leaf(self, as_of_us: int) -> Columns | None:
         """The columns of a root that is a leaf, all of whose rows were known by an instant; None for any other."""
-        columns: Columns | None = self.root.get("cols")
+        columns = stored_columns(self.root)
         if not columns or (columns[KNOWN] is not None and max(columns[KNOWN]) >= as_of_us):
             return None
         return columns

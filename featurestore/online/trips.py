@@ -66,6 +66,12 @@ class Trips:
             return self._pool.get_connection()
 
 
+def time_us(reply: Sequence[Any]) -> int:
+    """The reply to TIME in microseconds."""
+    seconds, micros = reply
+    return int(seconds) * 1_000_000 + int(micros)
+
+
 def _give_back(pool: redis.ConnectionPool, idle: list[Any]) -> None:
     while idle:
         pool.release(idle.pop())

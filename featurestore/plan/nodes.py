@@ -163,6 +163,11 @@ class Plan:
         object.__setattr__(self, "states", tuple(states.values()))
 
     @property
+    def scans(self) -> dict[str, Scan]:
+        """The scan of each source that the views read."""
+        return {state.scan.source: state.scan for state in self.states}
+
+    @property
     def expressions(self) -> tuple[Node, ...]:
         """All that is computed: from rows, and into features."""
         rows = [node for state in self.states for node in (*state.inputs, *state.filters)]
