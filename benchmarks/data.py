@@ -5,6 +5,7 @@ Payments of users at random instants of ninety days, about a hundred a user; a s
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import duckdb
@@ -149,10 +150,13 @@ def write_project(folder: Path, events: int, spine: int, *, per_user: int = 100,
 
 
 def write_real_project(folder: Path, users: int) -> None:
-    """The project of the real set: 400 rows a user and source in forty days, so that windows have ends of 100 rows."""
+    """The project of the real set: 400 rows a user and source in the last forty days, so that windows have ends of 100
+    rows when they are asked for now."""
     write_definitions(folder, REAL)
+    start_us = time.time_ns() // 1000 - 40 * DAY_US
     for seed, name in enumerate(("payments", "visits", "refunds"), 10):
-        write_events(folder / f"{name}.parquet", 400 * users, users, True, days=40, seed=seed)
+        path = folder / f"{name}.parquet"
+        write_events(path, 400 * users, users, True, days=40, seed=seed, start_us=start_us)
 
 
 def write_definitions(folder: Path, definitions: str) -> None:
@@ -162,12 +166,14 @@ def write_definitions(folder: Path, definitions: str) -> None:
     (folder / "featurestore.toml").write_text('project = "bench"\n')
 
 
-def write_events(path: Path, events: int, users: int, even: bool, days: int = DAYS, seed: int = 0) -> None:
+def write_events(
+    path: Path, events: int, users: int, even: bool, days: int = DAYS, seed: int = 0, start_us: int = START_US
+) -> None:
     """Payments in no order. `even` gives every user as many."""
     user = f"(i % {users})" if even else _drawn(seed + 1, users)
     amount = f"round(-ln((1 + {_drawn(seed + 2, 1_000_000)}) / 1000001.0) * 40, 2)"
     columns = f"{user} AS user_id, {amount} AS amount, {_drawn(seed + 5, 5_000)} AS merchant"
-    write_rows(path, f"SELECT {columns}, {_instant(seed + 6, days)} AS happened_at FROM range({events}) r(i)")
+    write_rows(path, f"SELECT {columns}, {_instant(seed + 6, days, start_us)} AS happened_at FROM range({events}) r(i)")
 
 
 def write_rows(path: Path, sql: str) -> None:
@@ -182,5 +188,5 @@ def _drawn(seed: int, below: int) -> str:
     return f"CAST(hash(i * 16 + {seed}) % {below} AS BIGINT)"
 
 
-def _instant(seed: int, days: int = DAYS) -> str:
-    return f"make_timestamptz({START_US} + {_drawn(seed, days * DAY_US)})"
+def _instant(seed: int, days: int = DAYS, start_us: int = START_US) -> str:
+    return f"make_timestamptz({start_us} + {_drawn(seed, days * DAY_US)})"

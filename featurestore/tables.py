@@ -37,8 +37,10 @@ def rows_of(table: object, what: str) -> Sequence[Mapping[str, Any]]:
     (R1). Raises: InputError  for anything else."""
     if isinstance(table, Mapping):
         return [table]
-    if isinstance(table, Sequence) and not isinstance(table, str) and all(isinstance(row, Mapping) for row in table):
-        return table
+    if isinstance(table, Sequence) and not isinstance(table, str):
+        kinds = set(map(type, table))  # few: to ask each row would cost more than to read it
+        if all(issubclass(kind, Mapping) for kind in kinds):
+            return table
     found = arrow_table(table, what)
     for place, column in enumerate(found.schema):
         if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # Python has no such time

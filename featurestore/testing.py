@@ -98,7 +98,7 @@ def _answer(
         )
     plan = plan_feature_set(FeatureSet("tested", feature))
     where = f"`{text_of(feature.node)}`"
-    inputs = canonical_inputs(plan, _inputs(plan, key, request, where), 0)
+    [inputs] = canonical_inputs(plan, [_inputs(plan, key, request, where)])
     if as_of is None and any(state.scan.event_at for state in plan.states):
         raise MissingAsOf(f"{where} depends on the instant", where="featurestore.testing", fix="give `as_of=`")
     as_of_us = 0 if as_of is None else instant_us(as_of)

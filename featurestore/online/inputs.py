@@ -1,18 +1,32 @@
-"""What a question brings: its inputs, checked and canonical."""
+"""What questions bring: their inputs, checked and canonical."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featurestore.errors import FeatureStoreError, MissingColumn, rename_to
 from featurestore.plan.nodes import Plan
-from featurestore.semantics.dtypes import Value, canonical
+from featurestore.semantics.dtypes import Value, canonical, canonical_column
 
 
-def canonical_inputs(plan: Plan, row: Mapping[str, Any], place: int) -> dict[str, Value]:
-    """A question's inputs, checked. Raises: MissingColumn, InvalidValue, NaiveTime  naming the input and the
+def canonical_inputs(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Value]]:
+    """The inputs of each question, checked. Raises: MissingColumn, InvalidValue, NaiveTime  naming the input and the
     question."""
+    if plan.inputs and set(map(type, rows)) == {dict}:
+        try:
+            columns = [canonical_column([row[given.name] for row in rows], given.dtype) for given in plan.inputs]
+        except (KeyError, FeatureStoreError):
+            pass  # which question it is, is told below
+        else:
+            names = [given.name for given in plan.inputs]
+            if len(names) == 1:
+                return [{names[0]: value} for value in columns[0]]
+            return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+    return [_canonical(plan, row, place) for place, row in enumerate(rows)]
+
+
+def _canonical(plan: Plan, row: Mapping[str, Any], place: int) -> dict[str, Value]:
     values = {}
     for given in plan.inputs:
         if given.name not in row:

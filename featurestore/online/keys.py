@@ -27,6 +27,8 @@ def generation_prefix(project: str, state_id: str, generation: str) -> str:
 def key_name(prefix: str, key: Sequence[Value]) -> bytes:
     """The root of an entity key's tree. JSON keeps `1`, `"1"` and `true` apart, and ("a","bc") from ("ab","c")
     (R11)."""
+    if len(key) == 1 and type(key[0]) is int:  # most keys are such
+        return f"{prefix}{{[{key[0]}]}}".encode()
     return root_name(prefix, f"[{','.join(map(_text, key))}]")
 
 

@@ -7,9 +7,11 @@ a slice of each column, found by halving, and no row is made to answer it.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
 
 Row = list[Any]
 """`[event_at, known_at, order, row_id, fingerprint, filter bits, value, value, ...]`"""
@@ -17,6 +19,18 @@ Columns = list[Any]
 """A list for each place of a row; None where nothing is stored: rows known when they happened, no bits, nulls."""
 Node = dict[str, Any]
 """A leaf or an inner node of a tree: see `tree`."""
+
+
+class _Stored(TypedDict, total=False):
+    cols: list[Any]
+    kids: dict[int, list[Any]]
+    seen: int
+    horizon: int
+    checked: int
+
+
+decode_node: Callable[[bytes | str], Node] = msgspec.json.Decoder(_Stored).decode  # type: ignore[assignment]  # one
+"""A node as `tree.Tree.stored` wrote it."""
 
 EVENT, KNOWN, ORDER, ROW_ID, PRINT, BITS_OF_FILTERS, VALUES = range(7)
 _COLUMNS, _ROWS = "cols", "rows"

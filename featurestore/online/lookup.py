@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import redis
@@ -19,7 +19,7 @@ from featurestore.errors import (
     StoreUnavailable,
 )
 from featurestore.online.evaluate import INSTANT
-from featurestore.online.keys import generation_prefix, key_name, nodes_name
+from featurestore.online.keys import generation_prefix
 from featurestore.online.pointers import (
     Pointer,
     Position,
@@ -28,11 +28,12 @@ from featurestore.online.pointers import (
     reaching,
     read_pointers,
 )
-from featurestore.online.questions import Key, Question, Road, finish
+from featurestore.online.questions import NO_KEY, Key, Keys, Road
+from featurestore.online.tree import trimmed
 from featurestore.online.trips import Command, exchange_of, time_us
 from featurestore.online.vectors import Vectors
-from featurestore.online.windows import Finished, Moment
-from featurestore.plan.nodes import Plan, State
+from featurestore.online.windows import Answered, Moment
+from featurestore.plan.nodes import Plan, State, View
 from featurestore.semantics.dtypes import Value, python_value
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US, duration_text, instant_text
 
@@ -45,6 +46,8 @@ WAIT_S = 0.005
 KNOWN_PLANS = 64  # a notebook plans again and again
 CLOCK_US = 100_000
 """How old what is known of the server's clock may be."""
+Answers = tuple[tuple[tuple[Value, ...], ...], tuple[tuple[int, ...], ...]]
+"""Values and statuses, by question and output."""
 
 
 class LookupRoad:
@@ -94,8 +97,15 @@ class LookupRoad:
             pointers = self._known_pointers(road)
             at_us = asked_us if asked_us is not None else self._now_us(pointers.values())
             seen: dict[str, Position] = {}
-            with _uncollected():
+            # Python's garbage collector rests meanwhile: it would take the state of many keys, soon let go, for objects
+            # that stay, and look through all there are, tens of milliseconds, once in a while
+            collects = gc.isenabled()
+            gc.disable()
+            try:
                 answer = self._answer(road, questions, at_us, pointers, seen, given=asked_us is not None)
+            finally:
+                if collects:  # of two threads, the one that stopped it starts it again
+                    gc.enable()
             if answer is not None:
                 values, statuses = answer
                 return Vectors(
@@ -132,34 +142,56 @@ class LookupRoad:
         seen: dict[str, Position],
         *,
         given: bool,
-    ) -> tuple[tuple[tuple[Value, ...], ...], tuple[tuple[int, ...], ...]] | None:
+    ) -> Answers | None:
         """Values and statuses for each question, or None when a pointer moved and everything has to be read again.
 
         `seen` is told how far the states were.
         """
-        # aggregates by question and view: two roles of one state have the same aggregates, for other keys
-        finished: list[dict[str, Finished]] = [{} for _ in questions]
         moments = {view.name: reader.moment(at_us) for view, _, reader in road.readers}
-        open_questions = self._questions(road, questions, finished, moments, pointers, given=given)
-        first = True
-        while open_questions or first:
-            if not self._fetch(road, open_questions, pointers, at_us, seen, given=given):
+        keys = self._keys(road, moments, pointers, given=given)
+        # where each question's key stands, by view: two roles of one state have the same aggregates, for other keys
+        places = {view.name: keys[state.id].places(_keys_of(view, questions)) for view, state, _ in road.readers}
+        found: dict[str, Answered] = {}
+        more = True
+        while more:
+            if not self._fetch(road, keys, pointers, at_us, seen, given=given):
                 return None
-            if first:
-                _check_reach(road.plan, open_questions, len(questions), at_us)
-            first = False
-            open_questions = [question for question in open_questions if finish(question, moments, finished)]
+            if not found:
+                _check_reach(road, keys, places, len(questions), at_us)
+            missing: dict[str, dict[int, set[bytes]]] = {state_id: {} for state_id in keys}
+            for view, state, reader in road.readers:
+                if view.name not in found:
+                    held, some = keys[state.id], dict.fromkeys(places[view.name])
+                    some.pop(NO_KEY, None)
+                    answered = reader.read(some, held.roots, held.tree, moments[view.name], missing[state.id])
+                    if answered is not None:
+                        found[view.name] = answered
+            more = bool([held for state_id, held in keys.items() if held.lack(missing[state_id])])
+        rows = {view: [each.rows.get(place, -1) for place in places[view]] for view, each in found.items()}
+        if road.answered is not None:
+            columns = [(found[view].columns[answer], rows[view]) for view, answer in road.answered]
+            values = tuple(zip(*[[held[row] for row in at] for (held, _), at in columns], strict=True))
+            return values, tuple(zip(*[[codes[row] for row in at] for (_, codes), at in columns], strict=True))
+        return self._computed(road, questions, found, rows, at_us)
+
+    def _computed(
+        self,
+        road: Road,
+        questions: Sequence[dict[str, Value]],
+        found: Mapping[str, Answered],
+        rows: Mapping[str, Sequence[int]],
+        at_us: int,
+    ) -> Answers:
+        """Values and statuses where features are more than aggregates."""
         values, statuses = [], []
-        for place, (asked, answers) in enumerate(zip(questions, finished, strict=True)):
-            if road.answered is not None:
-                cells = [answers[view][answer] for view, answer in road.answered]
-                values.append(tuple([value for value, _ in cells]))
-                statuses.append(tuple([status for _, status in cells]))
-                continue
+        for place, asked in enumerate(questions):
             known: dict[Any, Any] = dict(asked)
             for view, features in road.features:
-                if (found := answers.get(view.name)) is not None:
-                    known.update(found)
+                if (answered := found.get(view.name)) is not None:
+                    row = rows[view.name][place]
+                    known.update(
+                        (answer, (held[row], codes[row])) for answer, (held, codes) in answered.columns.items()
+                    )
                 known[INSTANT] = view.instant_us(at_us)
                 try:
                     features.add(known)
@@ -171,42 +203,27 @@ class LookupRoad:
             statuses.append(tuple([status for _, status in cells]))
         return tuple(values), tuple(statuses)
 
-    def _questions(
-        self,
-        road: Road,
-        inputs: Sequence[dict[str, Value]],
-        finished: list[dict[str, Finished]],
-        moments: dict[str, Moment],
-        pointers: dict[str, Pointer],
-        *,
-        given: bool,
-    ) -> list[Question]:
-        found: dict[tuple[str, Key], Question] = {}
-        guesses: dict[str, dict[bytes, None]] = {}
+    def _keys(
+        self, road: Road, moments: Mapping[str, Moment], pointers: Mapping[str, Pointer], *, given: bool
+    ) -> dict[str, Keys]:
+        """What is asked of each state, without its keys yet."""
+        guesses: dict[str, dict[bytes, None]] = {state_id: {} for state_id in road.foldings}
         for view, state, reader in road.readers:
             past, levels = given or view.refresh_us > 1, pointers[state.id].levels
-            guesses.setdefault(state.id, {}).update(
-                dict.fromkeys(reader.first_guess(moments[view.name], levels, past=past))
+            guesses[state.id].update(dict.fromkeys(reader.first_guess(moments[view.name], levels, past=past)))
+        return {
+            state_id: Keys(
+                folding,
+                generation_prefix(self._project, state_id, pointers[state_id].generation),
+                tuple(guesses[state_id]),
             )
-        for view, state, reader in road.readers:
-            ask = list(guesses[state.id])
-            prefix = generation_prefix(self._project, state.id, pointers[state.id].generation)
-            for place, values in enumerate(inputs):
-                key = tuple([values[name] for name in view.inputs])
-                if None in key:
-                    # a key with a null part reads as a key never seen (R11)
-                    finished[place][view.name] = moments[view.name].nothing
-                    continue
-                question = found.get((state.id, key))
-                if question is None:
-                    question = found[state.id, key] = Question(state, key, key_name(prefix, key), ask)
-                question.rows.append((place, reader))
-        return list(found.values())
+            for state_id, folding in road.foldings.items()
+        }
 
     def _fetch(
         self,
         road: Road,
-        questions: Sequence[Question],
+        keys: Mapping[str, Keys],
         pointers: dict[str, Pointer],
         at_us: int,
         seen: dict[str, Position],
@@ -216,13 +233,17 @@ class LookupRoad:
         """One round trip: the pointers and all that is open, as they are at one moment. False when a pointer or a key
         moved, and everything has to be read again."""
         states = road.plan.states
-        below = [question for question in questions if question.ask]
-        commands: list[Command] = []
-        if states:
-            commands.append((b"MGET", *road.pointers, *[question.name for question in questions]))
+        names: list[bytes] = [*road.pointers]
+        below: list[Command] = []
+        ends = [len(names)]
+        for held in keys.values():
+            roots, nodes = held.ask()
+            names += roots
+            below += nodes
+            ends.append(len(names))
+        commands: list[Command] = [(b"MGET", *names)] if names else []
         if below:
-            nodes: list[Command] = [(b"HMGET", nodes_name(question.name), *question.ask) for question in below]
-            commands = [(b"MULTI",), *commands, *nodes, (b"EXEC",)]
+            commands = [(b"MULTI",), *commands, *below, (b"EXEC",)]
         clock = given or self._clock_is_old()
         if clock:
             commands.append((b"TIME",))
@@ -246,13 +267,9 @@ class LookupRoad:
             now = self._pointers[state.id] = decode_pointer(data, state)
             moved |= _has_moved(pointers[state.id], now, at_us, latest=latest)
             seen[state.id] = position(now).or_later(seen.get(state.id))
-        if moved:
-            return False
         nodes_of = iter(rest)
-        for question, root in zip(questions, first[len(states) :], strict=True):
-            if not question.take(root, next(nodes_of) if question.ask else ()):
-                return False
-        return True
+        whole = zip(keys.values(), pairwise(ends), strict=True)
+        return not moved and all(held.take(first[start:end], nodes_of) for held, (start, end) in whole)
 
     def _known_pointers(self, road: Road) -> dict[str, Pointer]:
         plan = road.plan
@@ -296,19 +313,6 @@ class LookupRoad:
         return time.monotonic_ns() // 1000 - self._clock_asked_us > CLOCK_US
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """A block in which Python's garbage collector rests, which would take the state of many keys, soon let go, for
-    objects that stay, and look through all there are: tens of milliseconds, once in a while."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:  # of two threads, the one that stopped it starts it again
-            gc.enable()
-
-
 def _has_moved(used: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool:
     """Whether what was read of a state may not be what the instant sees, judged by the pointer that was read with
     it."""
@@ -321,28 +325,34 @@ def _has_moved(used: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool
     return latest and now.stamp_us >= at_us
 
 
-def _check_reach(plan: Plan, questions: Sequence[Question], total: int, at_us: int) -> None:
+def _keys_of(view: View, questions: Sequence[dict[str, Value]]) -> list[Key]:
+    """The key of each question, as a view reads it."""
+    return list(zip(*[[asked[name] for asked in questions] for name in view.inputs], strict=True))
+
+
+def _check_reach(
+    road: Road, keys: Mapping[str, Keys], places: Mapping[str, Sequence[int]], total: int, at_us: int
+) -> None:
     """Raises: AsOfTooEarly  naming every question, by place and key, whose windows cover rows that were trimmed: all
     or none are answered (R13), and whoever asks has to know which to leave out."""
-    dtypes = {given.name: given.dtype for given in plan.inputs}
+    dtypes = {given.name: given.dtype for given in road.plan.inputs}
     early: dict[int, str] = {}
     from_us = at_us
-    for question in questions:
-        if question.tree.horizon_us is None:
-            continue
-        for place, reader in question.rows:
-            first_us = reader.too_early_until_us(question.tree, at_us)
-            if first_us is not None:
-                names = zip(reader.view.inputs, question.key, strict=True)
-                key = ", ".join(f"{name} {python_value(value, dtypes[name])!r}" for name, value in names)
-                early.setdefault(place, f"question {place}, `{reader.view.name}` of {key}")
+    for view, state, reader in road.readers:
+        held = keys[state.id]
+        since = {key: reader.too_early_until_us(horizon_us, at_us) for key, horizon_us in trimmed(held.roots)}
+        for place, key in enumerate(places[view.name]) if since else ():
+            if (first_us := since.get(key)) is not None:
+                names = zip(view.inputs, held.keys[key], strict=True)
+                told = ", ".join(f"{name} {python_value(value, dtypes[name])!r}" for name, value in names)
+                early.setdefault(place, f"question {place}, `{view.name}` of {told}")
                 from_us = max(from_us, first_us)
     if early:
-        told = [text for _, text in sorted(early.items())]
-        more = f"; and {len(told) - FIRST_FEW} more" if len(told) > FIRST_FEW else ""
+        named = [text for _, text in sorted(early.items())]
+        more = f"; and {len(named) - FIRST_FEW} more" if len(named) > FIRST_FEW else ""
         raise AsOfTooEarly(
-            f"the state can no longer answer {len(told)} of {total} questions as of {instant_text(at_us)}",
-            where="; ".join(told[:FIRST_FEW]) + more,
+            f"the state can no longer answer {len(named)} of {total} questions as of {instant_text(at_us)}",
+            where="; ".join(named[:FIRST_FEW]) + more,
             has=f"all that they need, as of {instant_text(from_us)} and later",
             fix="ask for such an instant, leave these questions out, or build a training set, which has all history",
         )

@@ -97,7 +97,7 @@ class OnlineStore:
         request_id = new_request_id() if request_id is None else checked_request_id(request_id)
         if behind := self.behind(plan):
             self.catch_up(behind)
-        questions = [canonical_inputs(plan, row, place) for place, row in enumerate(inputs)]
+        questions = canonical_inputs(plan, inputs)
         vectors = self._road.answer_canonical(plan, questions, as_of_us, request_id=request_id)
         self._served(plan, questions, vectors, asked=as_of_us is not None)
         return vectors
@@ -113,7 +113,7 @@ class OnlineStore:
         asked: list[list[dict[str, Value]]] = []
         for inputs, _ in requests:
             try:
-                asked.append([canonical_inputs(plan, row, place) for place, row in enumerate(inputs)])
+                asked.append(canonical_inputs(plan, inputs))
             except FeatureStoreError:
                 asked.append([])
         try:

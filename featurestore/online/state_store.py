@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 import redis
 
 from featurestore.log.event_log import Entry, EventLog
-from featurestore.online import codec
 from featurestore.online.bulk import Large, Small, nodes_of
 from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, times_and_identity
+from featurestore.online.folding import Folding
 from featurestore.online.keys import generation_prefix, key_name, key_names, nodes_name, pointer_name, root_name
-from featurestore.online.leaves import EVENT, Node, Row, opened, visible_us
+from featurestore.online.leaves import EVENT, Node, Row, decode_node, opened, visible_us
 from featurestore.online.pointers import Pointer, decode_pointer, reaching, read_pointers
 from featurestore.online.radix import ROOT, path_names
 from featurestore.online.tree import Tree
@@ -108,8 +108,9 @@ class StateStore:
         keys = iter(by_key.items())
         levels = set(pointer.levels)
         prefix = generation_prefix(self._project, state.id, pointer.generation)
+        folding = Folding(state)
         while chunk := list(islice(keys, KEYS_PER_TRIP)):
-            work = [_Work(key_name(prefix, key), Tree(state), rows) for key, rows in chunk]
+            work = [_Work(key_name(prefix, key), Tree(folding), rows) for key, rows in chunk]
             with reaching(self._client):
                 self._apply_chunk(work, pointer, clock_us, counts)
             levels.update(*(each.tree.levels for each in work))
@@ -344,7 +345,7 @@ def _bytes_of(texts: Any) -> int:
 
 
 def _opened(data: bytes | None) -> Node | None:
-    return opened(codec.decode(data)) if data else None
+    return opened(decode_node(data)) if data else None
 
 
 def _key_of(state: State) -> Callable[[dict[str, Value]], Key]:

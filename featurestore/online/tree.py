@@ -15,37 +15,29 @@ Source: radix trees; pre-aggregation as in Li et al. 2005 (panes), here with exa
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from featurestore.errors import StoreEmpty
 from featurestore.online.codec import encode
+from featurestore.online.folding import Folding
 from featurestore.online.leaves import (
-    BITS_OF_FILTERS,
     EVENT,
     KNOWN,
-    ORDER,
     PRINT,
     ROW_ID,
-    VALUES,
     Columns,
     Node,
     Row,
     chosen,
     closed,
-    columns_of,
     held_columns,
     is_leaf,
-    outermost,
     stored_columns,
     visible_us,
 )
 from featurestore.online.radix import BITS, BOTTOM, ROOT, TOP, covered, node_name, prefix_of
-from featurestore.plan.nodes import State
-from featurestore.semantics.folding.categories import lift_by, merge_by
-from featurestore.semantics.folds import FOLDS, Rank
-from featurestore.semantics.folds import State as FoldState
 
 LEAF_ROWS = 64
 Piece = tuple[Columns, int, int]
@@ -55,8 +47,8 @@ Piece = tuple[Columns, int, int]
 class Tree:
     """One key's nodes, as far as they have been fetched. `changed` are the fields to write back."""
 
-    def __init__(self, state: State, nodes: dict[bytes, Node | None] | None = None) -> None:
-        self._state = state
+    def __init__(self, folding: Folding, nodes: dict[bytes, Node | None] | None = None) -> None:
+        self._folding = folding
         self.nodes = nodes if nodes is not None else {}
         self.changed: set[bytes] = set()
         self.removed: set[bytes] = set()
@@ -72,61 +64,6 @@ class Tree:
         return encode(closed(self.nodes[name] or {"rows": []}))
 
     @property
-    def seen_us(self) -> int | None:
-        """The least `visible_at` of all rows there ever were, trimmed ones too."""
-        seen: int | None = self.root.get("seen")
-        return seen
-
-    @property
-    def horizon_us(self) -> int | None:
-        """Rows that happened before it were trimmed (R12); None when all are there."""
-        horizon: int | None = self.root.get("horizon")
-        return horizon
-
-    def summary(self, rows: Sequence[Row]) -> list[Any]:
-        """The summary of some rows."""
-        columns, count = columns_of(rows), len(rows)
-        folds = range(len(self._state.folds))
-        return [max(map(visible_us, rows)), *(self.lift(place, (columns, 0, count)) for place in folds)]
-
-    def lift(self, place: int, piece: Piece) -> FoldState:
-        """The state of one fold over some rows."""
-        columns, low, high = piece
-        use = self._state.folds[place]
-        fold = FOLDS[use.fold]
-        if use.filter is not None:
-            bits = columns[BITS_OF_FILTERS]
-            places = [] if bits is None else [each for each in range(low, high) if bits[each] >> use.filter & 1]
-            columns, low, high = chosen(columns, places), 0, len(places)
-        if fold.near and low < high and use.by is None:  # the others cannot come first, or last
-            low, high = outermost(fold.near, columns[EVENT], low, high, use.n or 1)
-        nulls = [None] * (high - low)
-
-        def part(place: int) -> list[Any]:
-            column = columns[place]
-            return nulls if column is None else column[low:high]
-
-        values = nulls if use.input is None else part(VALUES + use.input)
-        ranks: Sequence[Rank] = ()
-        if fold.ordered:
-            events = columns[EVENT][low:high]
-            ranks = list(zip(events, part(ORDER), events if columns[KNOWN] is None else part(KNOWN), strict=True))
-        if use.by is not None:
-            return lift_by(fold, part(VALUES + use.by), values, ranks, use.n)
-        return fold.lift(values, ranks, use.n)
-
-    def merge(self, place: int, states: Sequence[FoldState]) -> FoldState:
-        """The state of one fold over sets of rows, from the state of each."""
-        use = self._state.folds[place]
-        fold = FOLDS[use.fold]
-        return fold.merge(states, use.n) if use.by is None else merge_by(fold, states, use.n)
-
-    def empty(self, place: int) -> FoldState:
-        """The state of one fold over no rows."""
-        use = self._state.folds[place]
-        return FOLDS[use.fold].empty if use.by is None else []
-
-    @property
     def checked_us(self) -> int | None:
         """The horizon up to which a tree of several nodes was last trimmed, whether rows went or not."""
         checked: int | None = self.root.get("checked")
@@ -137,8 +74,8 @@ class Tree:
         lost = sorted(missing & self.nodes.keys())
         if lost:
             raise StoreEmpty(
-                f"the online store lost a part of a key's state by {', '.join(self._state.key)}",
-                where=f"state `{self._state.id}`",
+                f"the online store lost a part of a key's state by {', '.join(self._folding.state.key)}",
+                where=f"state `{self._folding.state.id}`",
                 has=f"{len(lost)} nodes of its tree missing, `{lost[0].decode()}` among them",
                 fix="run `featurestore materialize`",
             )
@@ -146,63 +83,71 @@ class Tree:
 
     # reading
 
-    def visible_leaf(self, as_of_us: int) -> Columns | None:
-        """The columns of a root that is a leaf, all of whose rows were known by an instant; None for any other."""
-        columns = stored_columns(self.root)
-        if not columns or (columns[KNOWN] is not None and max(columns[KNOWN]) >= as_of_us):
-            return None
-        return columns
-
     def collect(
-        self,
-        low_us: int,
-        high_us: int,
-        as_of_us: int,
-        pieces: list[Piece],
-        summaries: list[list[Any]],
-        missing: set[bytes],
-    ) -> None:
-        """Add what lies in `[low, high)` and is visible at `as_of`: pieces of leaves, or summaries of many rows; name
-        nodes not fetched."""
-        self._collect(self.root, TOP, low_us, high_us, as_of_us, pieces, summaries, missing)
+        self, bounds: Sequence[int], as_of_us: int, missing: set[bytes]
+    ) -> list[tuple[list[Piece], list[list[Any]]]]:
+        """What lies between each instant of `bounds` and the next, and is visible at `as_of`: pieces of leaves, and
+        summaries of many rows. Nodes not fetched are named.
+
+        Shape: `bounds` ascend; the result has one pair less than them.
+        """
+        parts: list[tuple[list[Piece], list[list[Any]]]] = [([], []) for _ in bounds[1:]]
+        self._collect(self.root, TOP, bounds, as_of_us, parts, missing)
+        return parts
 
     def _collect(
         self,
         node: Node,
         level: int,
-        low_us: int,
-        high_us: int,
+        bounds: Sequence[int],
         as_of_us: int,
-        pieces: list[Piece],
-        summaries: list[list[Any]],
+        parts: Sequence[tuple[list[Piece], list[list[Any]]]],
         missing: set[bytes],
     ) -> None:
         if is_leaf(node):
-            columns = held_columns(node)
-            if columns:
-                events, knowns = columns[EVENT], columns[KNOWN]
-                low, high = bisect_left(events, low_us), bisect_left(events, min(high_us, as_of_us))
-                if knowns is not None and low < high and max(knowns[low:high]) >= as_of_us:
-                    places = [place for place in range(low, high) if knowns[place] < as_of_us]
-                    columns, low, high = chosen(columns, places), 0, len(places)
-                if low < high:
-                    pieces.append((columns, low, high))
+            self._cut(held_columns(node), bounds, as_of_us, parts)
             return
-        for text, summary in node["kids"].items():
-            prefix = int(text)
-            start, end = covered(level, prefix)
-            if end <= low_us or start >= high_us:
+        first_us, last_us = bounds[0], bounds[-1]
+        shift, width = BITS * level, 1 << BITS * max(level, 0)
+        for prefix, summary in node["kids"].items():
+            start = prefix << shift if shift >= 0 else prefix >> -shift
+            end = start + width
+            if end <= first_us or start >= last_us:
                 continue
             # what was visible before an instant happened before it: the newest rows need no look below
-            if low_us <= start and summary[0] < as_of_us and (end <= high_us or summary[0] < high_us):
-                summaries.append(summary)
-                continue
+            between = bisect_right(bounds, start) - 1
+            if between >= 0 and summary[0] < as_of_us:
+                until = bounds[between + 1]
+                if end <= until or summary[0] < until:
+                    parts[between][1].append(summary)
+                    continue
             name = node_name(level, prefix)
             child = self.nodes.get(name)
             if child is None:
                 missing.add(name)
             else:
-                self._collect(child, level - 1, low_us, high_us, as_of_us, pieces, summaries, missing)
+                self._collect(child, level - 1, bounds, as_of_us, parts, missing)
+
+    def _cut(
+        self,
+        columns: Columns,
+        bounds: Sequence[int],
+        as_of_us: int,
+        parts: Sequence[tuple[list[Piece], list[list[Any]]]],
+    ) -> None:
+        """The rows of a leaf, as slices between the bounds."""
+        if not columns:
+            return
+        knowns = columns[KNOWN]
+        if knowns is not None and max(knowns) >= as_of_us:
+            columns = chosen(columns, [place for place, known_us in enumerate(knowns) if known_us < as_of_us])
+        events = columns[EVENT]
+        low = bisect_left(events, bounds[0])
+        for (pieces, _), bound in zip(parts, bounds[1:], strict=True):
+            high = bisect_left(events, min(bound, as_of_us), low)
+            if low < high:
+                pieces.append((columns, low, high))
+            low = high
 
     # writing
 
@@ -213,7 +158,7 @@ class Tree:
         node, level = self.root, TOP
         while "kids" in node:
             prefix = prefix_of(row, level)
-            if str(prefix) not in node["kids"]:
+            if prefix not in node["kids"]:
                 return None
             name = node_name(level, prefix)
             child = self.nodes.get(name)
@@ -237,13 +182,13 @@ class Tree:
             self.changed.add(ROOT)
         if root.get("horizon") is not None and row[EVENT] < root["horizon"]:
             return True
-        path: list[tuple[bytes, Node, str]] = []
+        path: list[tuple[bytes, Node, int]] = []
         node, name, level = root, ROOT, TOP
         while "kids" in node:
             prefix = prefix_of(row, level)
-            path.append((name, node, str(prefix)))
+            path.append((name, node, prefix))
             name = node_name(level, prefix)
-            if str(prefix) not in node["kids"]:
+            if prefix not in node["kids"]:
                 self.nodes[name] = {"rows": []}
             child = self.nodes[name]
             assert child is not None, "the way was fetched"
@@ -266,7 +211,7 @@ class Tree:
         if root is None:
             return
         leaves: dict[bytes, Node] = {}
-        cut: list[tuple[bytes, Node, str]] = []
+        cut: list[tuple[bytes, Node, int]] = []
         gone: set[bytes] = set()
         self._before(ROOT, root, TOP, horizon_us, leaves, cut, gone, missing)
         if missing:
@@ -279,8 +224,8 @@ class Tree:
         for name, leaf in leaves.items():
             leaf["rows"] = [row for row in leaf["rows"] if row[EVENT] >= horizon_us]
             self.changed.add(name)
-        for name, node, text in cut:
-            del node["kids"][text]
+        for name, node, prefix in cut:
+            del node["kids"][prefix]
             self.changed.add(name)
         root["horizon"] = horizon_us
         self.changed.add(ROOT)
@@ -296,7 +241,7 @@ class Tree:
         level: int,
         horizon_us: int,
         leaves: dict[bytes, Node],
-        cut: list[tuple[bytes, Node, str]],
+        cut: list[tuple[bytes, Node, int]],
         gone: set[bytes],
         missing: set[bytes],
     ) -> None:
@@ -305,15 +250,14 @@ class Tree:
             if any(row[EVENT] < horizon_us for row in node["rows"]):
                 leaves[name] = node
             return
-        for text in node["kids"]:
-            prefix = int(text)
+        for prefix in node["kids"]:
             start, end = covered(level, prefix)
             if start >= horizon_us:
                 continue
             below = node_name(level, prefix)
             child = self.nodes.get(below)
             if end <= horizon_us:
-                cut.append((name, node, text))
+                cut.append((name, node, prefix))
                 self._all_below(below, child, level - 1, gone, missing)
             elif child is None:
                 missing.add(below)
@@ -325,8 +269,8 @@ class Tree:
             missing.add(name)
             return
         gone.add(name)
-        for text in node.get("kids", ()):
-            below = node_name(level, int(text))
+        for prefix in node.get("kids", ()):
+            below = node_name(level, prefix)
             self._all_below(below, self.nodes.get(below), level - 1, gone, missing)
 
     def _place(self, rows: list[Row], row: Row) -> bool | None:
@@ -359,36 +303,56 @@ class Tree:
             self.changed.add(child_name)
             self._split(child_name, child, level - 1)
             # from the summaries of its own children, where it was split: no row is looked at twice
-            kids[str(prefix)] = self._summary_of(child)
+            kids[prefix] = self._summary_of(child)
 
-    def _update(self, path: list[tuple[bytes, Node, str]], row: Row, *, recompute: bool) -> None:
+    def _update(self, path: list[tuple[bytes, Node, int]], row: Row, *, recompute: bool) -> None:
         """Bring the summaries on a row's way up to date, from the leaf to the root."""
-        one = None if recompute else self.summary([row])
+        one = None if recompute else self._folding.summary([row])
         level = TOP - len(path) + 1
         for name, node, prefix in reversed(path):
             kids = node["kids"]
             if one is None or prefix not in kids:
-                child = self.nodes[node_name(level, int(prefix))]
+                child = self.nodes[node_name(level, prefix)]
                 assert child is not None, "the way was fetched"
                 kids[prefix] = self._summary_of(child)
             else:
-                kids[prefix] = self._merged((kids[prefix], one))
+                kids[prefix] = self._folding.merged((kids[prefix], one))
             self.changed.add(name)
             level += 1
 
     def _summary_of(self, node: Node) -> list[Any]:
         if "rows" in node:
-            return self.summary(node["rows"])
-        return self._merged(list(node["kids"].values()))
-
-    def _merged(self, summaries: Sequence[list[Any]]) -> list[Any]:
-        latest, *folds = zip(*summaries, strict=True)
-        return [max(latest), *(self.merge(place, states) for place, states in enumerate(folds))]
+            return self._folding.summary(node["rows"])
+        return self._folding.merged(list(node["kids"].values()))
 
 
-def grown(state: State, rows: list[Row], seen_us: int, horizon_us: int | None) -> Tree:
+def trimmed(roots: Sequence[Node | None]) -> list[tuple[int, int]]:
+    """The places of the keys of which rows were trimmed, and before which instant (R12)."""
+    return [(place, root["horizon"]) for place, root in enumerate(roots) if root is not None and "horizon" in root]
+
+
+def sorted_out(
+    roots: Sequence[Node | None], keys: Iterable[int], as_of_us: int
+) -> tuple[dict[int, Columns], list[int]]:
+    """Of some keys, those with rows that were visible at an instant: the columns of those whose rows are one leaf and
+    all visible, and the others."""
+    leaves: dict[int, Columns] = {}
+    others: list[int] = []
+    for key in keys:
+        root = roots[key]
+        if root is None or root["seen"] >= as_of_us:
+            continue
+        columns = stored_columns(root)
+        if not columns or (columns[KNOWN] is not None and max(columns[KNOWN]) >= as_of_us):
+            others.append(key)
+        else:
+            leaves[key] = columns
+    return leaves, others
+
+
+def grown(folding: Folding, rows: list[Row], seen_us: int, horizon_us: int | None) -> Tree:
     """The tree of a key's rows, distinct by R6 already: what one insert after the other would give."""
-    tree = Tree(state)
+    tree = Tree(folding)
     root: Node = {"rows": rows, "seen": seen_us}
     if horizon_us is not None:
         root["horizon"] = horizon_us

@@ -1,58 +1,67 @@
-"""A view's windows over one key's tree: which fields to ask for, and the aggregates that come out."""
+"""A view's windows over the trees of many keys: which nodes to ask for, and the aggregates that come out."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
 
 from featurestore.expr.nodes import Aggregate
 from featurestore.online.evaluate import answer_key
-from featurestore.online.leaves import EVENT
+from featurestore.online.folding import Folding
+from featurestore.online.leaves import EVENT, Columns, Node
 from featurestore.online.radix import path_names
-from featurestore.online.tree import Piece, Tree
+from featurestore.online.tree import Tree, sorted_out
 from featurestore.plan.nodes import View
 from featurestore.semantics.aggregates import Aggregate as AggregateRow
 from featurestore.semantics.aggregates import Asked, aggregate_row
 from featurestore.semantics.dtypes import Value
 from featurestore.semantics.folding.categories import finish_by
+from featurestore.semantics.folds import State as FoldState
 from featurestore.semantics.instants import INT64_MIN
 from featurestore.semantics.statuses import NOT_FOUND, NULL, OK, OVERFLOW
 from featurestore.semantics.windows import Span
 
-Finished = dict[int, tuple[Value, int]]
-"""`(value, status)` by `answer_key`."""
-
-
+Column = tuple[list[Value], list[int]]
+"""The values and statuses of one aggregate, by key."""
 Window = tuple[int, int, tuple[int, ...]]
 """The first instant of a window, its place among those of its view, and the folds that it and longer ones need."""
+_States = dict[tuple[int, int], list[FoldState]]
+"""By window and fold: the state of each key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The windows of a view as of an instant: those that end together, the shortest first, and what a key without rows
-    answers. One for all keys of a lookup."""
+    """The windows of a view as of an instant: those that end together, the shortest first. One for all keys of a
+    lookup."""
 
     at_us: int
     groups: list[tuple[int, list[Window]]]
-    nothing: Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The aggregates of a view by `answer_key`, in columns. `rows` says where in them a key stands; the last place is
+    that of all keys without rows."""
+
+    rows: dict[int, int]
+    columns: dict[int, Column]
 
 
 class ViewReader:
-    """Finishes a view's aggregates from trees. Made once for a view, used for every question."""
+    """Finishes a view's aggregates from roots and trees. Made once for a view, used for every lookup."""
 
     def __init__(self, view: View) -> None:
         state = view.state
         assert state is not None, "a view without a state reads nothing"
-        self.view = view
+        self.view, self.folding = view, Folding(state)
         spans = view.spans
         self._finishers = []
         for answer in view.answers:
             row = aggregate_row(answer.node.function, answer.node.input.dtype if answer.node.input else None)
             assert row is not None, "an aggregate node was checked when it was made"
-            place = spans.index(answer.node.span)
-            window, empty = (place, answer.fold), Tree(state).empty(answer.fold)
+            window, empty = (spans.index(answer.node.span), answer.fold), self.folding.empties[answer.fold]
             self._finishers.append((window, answer_key(answer.node), _finisher(row, answer.node), empty))
         self._folds = [
             sorted({fold for (place, fold), *_ in self._finishers if place == each}) for each in range(len(spans))
@@ -67,20 +76,23 @@ class ViewReader:
     def moment(self, as_of_us: int) -> Moment:
         """The view's windows as of an instant."""
         at_us = self.view.instant_us(as_of_us)
-        groups = []
-        for spans in self._ends.values():
-            starts = [(INT64_MIN if (start := span.start_us(at_us)) is None else start, place) for place, span in spans]
-            starts.sort(reverse=True)
-            needed = self._folds_needed(tuple([place for _, place in starts]))
-            windows = [(low, place, folds) for (low, place), folds in zip(starts, needed, strict=True)]
-            groups.append((spans[0][1].end_us(at_us), windows))
-        return Moment(at_us, groups, self._finished({}, at_us, found=False))
+        return Moment(at_us, [self._group(spans, at_us) for spans in self._ends.values()])
+
+    def _group(self, spans: Sequence[tuple[int, Span]], at_us: int) -> tuple[int, list[Window]]:
+        """The windows that end together, as of an instant."""
+        starts = [(INT64_MIN if (start := span.start_us(at_us)) is None else start, place) for place, span in spans]
+        starts.sort(reverse=True)
+        needed = self._folds_needed(tuple([place for _, place in starts]))
+        windows = [(low, place, folds) for (low, place), folds in zip(starts, needed, strict=True)]
+        return spans[0][1].end_us(at_us), windows
 
     def first_guess(self, moment: Moment, levels: Sequence[int], *, past: bool) -> list[bytes]:
         """The nodes below the root that the view's windows of an instant need, where trees have nodes at these levels.
 
         A window that ends now needs none at its end, where all rows are visible; one that ended in the `past` does.
         """
+        if not levels:
+            return []
         at_us = moment.at_us
         ends = [
             end
@@ -96,74 +108,113 @@ class ViewReader:
             return None
         return next(span for span in self._spans if self.view.reach_us(span) > kept_us)
 
-    def too_early_until_us(self, tree: Tree, as_of_us: int) -> int | None:
-        """None when no window of an instant covers rows that were trimmed, else the first instant of which that is
-        so."""
-        horizon_us = tree.horizon_us
-        if horizon_us is None or as_of_us - self._reach_us >= horizon_us:
+    def too_early_until_us(self, horizon_us: int, as_of_us: int) -> int | None:
+        """None when no window of an instant covers rows before a horizon, which were trimmed, else the first instant
+        of which that is so."""
+        if as_of_us - self._reach_us >= horizon_us:
             return None
         first_us = max((span.first_as_of_us(horizon_us) for span in self._spans), default=horizon_us)
         first_us = -(-first_us // self.view.refresh_us) * self.view.refresh_us
         return first_us if as_of_us < first_us else None
 
-    def read(self, tree: Tree, moment: Moment, missing: set[bytes]) -> Finished:
-        """The answers of every aggregate of the view; empty where `missing` names nodes to fetch first.
+    def read(
+        self,
+        keys: Iterable[int],
+        roots: Sequence[Node | None],
+        tree_of: Callable[[int], Tree],
+        moment: Moment,
+        missing: dict[int, set[bytes]],
+    ) -> Answered | None:
+        """The answers of every aggregate of the view for some keys; None where `missing` names nodes to fetch first.
 
         No window covers rows that were trimmed.
         """
-        seen_us = tree.seen_us
-        if seen_us is None:
-            return moment.nothing
-        states: dict[tuple[int, int], Any] = {}
+        at_us = moment.at_us
+        found, large = sorted_out(roots, keys, at_us)
+        leaves = list(found.values())
+        states: _States = {}
         for high, windows in moment.groups:
-            self._add_states(states, tree, high, windows, moment.at_us, missing)
-        if missing:
-            return {}
-        return self._finished(states, moment.at_us, found=seen_us < moment.at_us)
+            if leaves:
+                self._add_leaves(states, leaves, min(high, at_us), windows)
+            for key in large:
+                self._add_tree(states, tree_of(key), high, windows, at_us, missing.setdefault(key, set()))
+        if large and any(missing.values()):
+            return None
+        rows = {key: place for place, key in enumerate(chain(found, large))}
+        return Answered(rows, self._finished(states, at_us))
 
-    def _finished(self, states: dict[tuple[int, int], Any], at_us: int, *, found: bool) -> Finished:
-        finished = {}
-        for window, key, finish, empty in self._finishers:
-            value, overflow = finish(states.get(window, empty), at_us)
-            status = NOT_FOUND if not found else OVERFLOW if overflow else NULL if value is None else OK
-            finished[key] = (value, status)
-        return finished
+    def _finished(self, states: _States, at_us: int) -> dict[int, Column]:
+        columns = {}
+        for window, key, finisher, empty in self._finishers:
+            finish = finisher(at_us)
+            found = [finish(state) for state in states.get(window, ())]
+            values = [value for value, _ in found]
+            codes = [OVERFLOW if overflow else NULL if value is None else OK for value, overflow in found]
+            values.append(finish(empty)[0])
+            codes.append(NOT_FOUND)
+            columns[key] = values, codes
+        return columns
 
-    def _add_states(
-        self,
-        states: dict[tuple[int, int], Any],
-        tree: Tree,
-        high: int,
-        windows: list[Window],
-        at_us: int,
-        missing: set[bytes],
-    ) -> None:
-        """Every fold of windows that end together: each is the next shorter one and the piece before it."""
-        total: dict[int, Any] = {}
-        leaf = tree.visible_leaf(at_us)
-        top = 0 if leaf is None else bisect_left(leaf[EVENT], min(high, at_us))
+    def _add_leaves(self, states: _States, leaves: Sequence[Columns], high: int, windows: list[Window]) -> None:
+        """Every fold of windows that end together, for keys whose rows are one leaf: each is the next shorter one and
+        the slice before it."""
+        folding = self.folding
+        total: dict[int, list[FoldState]] = {}
+        events = [leaf[EVENT] for leaf in leaves]
+        tops = [bisect_left(each, high) for each in events]
         for low, place, folds in windows:
-            pieces: list[Piece] = []
-            summaries: list[list[Any]] = []
-            if leaf is not None:  # most keys: their rows are one slice after the other
-                bottom = bisect_left(leaf[EVENT], low, 0, top)
-                if bottom < top:
-                    pieces.append((leaf, bottom, top))
-                top = bottom
+            if low == INT64_MIN:
+                bottoms = [0] * len(tops)
             else:
-                tree.collect(low, high, at_us, pieces, summaries, missing)
-                high = low
-                if missing:
+                bottoms = [bisect_left(each, low, 0, top) for each, top in zip(events, tops, strict=True)]
+            for fold in folds:
+                lift, empty, slices = (
+                    folding.lifts[fold],
+                    folding.empties[fold],
+                    zip(leaves, bottoms, tops, strict=True),
+                )
+                if fold not in total:
+                    total[fold] = [lift(*each) if each[1] < each[2] else empty for each in slices]
                     continue
+                last, merge = folding.last[fold], folding.merges[fold]
+                total[fold] = [
+                    old
+                    if each[1] == each[2] or (last and old is not empty)
+                    else lift(*each)
+                    if old is empty
+                    else merge((lift(*each), old))
+                    for each, old in zip(slices, total[fold], strict=True)
+                ]
+            for fold, column in total.items():
+                states[place, fold] = [*column]
+            tops = bottoms
+
+    def _add_tree(
+        self, states: _States, tree: Tree, high: int, windows: list[Window], at_us: int, missing: set[bytes]
+    ) -> None:
+        """The same for a key of several nodes, or with rows that are not visible yet: pieces of leaves, and summaries
+        of what lies between."""
+        bounds = [low for low, _, _ in reversed(windows)]
+        bounds.append(high)
+        parts = tree.collect(bounds, at_us, missing)
+        if missing:
+            return
+        folding = self.folding
+        total = {fold: folding.empties[fold] for fold in windows[0][2]}
+        for (_, place, folds), (pieces, summaries) in zip(windows, reversed(parts), strict=True):
             if pieces or summaries:
+                by_fold = list(zip(*summaries, strict=True))
                 for fold in folds:
-                    parts = [summary[fold + 1] for summary in summaries]
-                    parts += [tree.lift(fold, piece) for piece in pieces]
-                    if fold in total:
-                        parts.append(total[fold])
-                    total[fold] = parts[0] if len(parts) == 1 else tree.merge(fold, parts)
+                    lift, known = folding.lifts[fold], total[fold]
+                    if folding.last[fold] and known is not None:
+                        continue
+                    found = [*by_fold[fold + 1]] if by_fold else []
+                    found += [lift(*piece) for piece in pieces]
+                    if known is not folding.empties[fold]:
+                        found.append(known)
+                    total[fold] = found[0] if len(found) == 1 else folding.merges[fold](found)
             for fold, state in total.items():
-                states[place, fold] = state
+                states.setdefault((place, fold), []).append(state)
 
     def _folds_needed(self, places: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The folds that a window and those longer than it need, for windows in this order."""
@@ -175,16 +226,15 @@ class ViewReader:
         return needed
 
 
-def _finisher(row: AggregateRow, node: Aggregate) -> Callable[[Any, int], tuple[Value, bool]]:
-    """A function from a state and an instant to the value and whether it overflowed."""
+def _finisher(row: AggregateRow, node: Aggregate) -> Callable[[int], Callable[[FoldState], tuple[Value, bool]]]:
+    """A function from an instant to one from a state to the value and whether it overflowed."""
     if node.by is None and not row.asked:
-        plain = row.finish
-        return lambda state, _: plain(state)
+        return lambda _: row.finish
 
-    def finish(state: Any, as_of_us: int) -> tuple[Value, bool]:
+    def at(as_of_us: int) -> Callable[[FoldState], tuple[Value, bool]]:
         asked = Asked(as_of_us, node.n, node.parameter)
         if node.by is not None:
-            return finish_by(lambda each: row.finished(each, asked), state)
-        return row.finished(state, asked)
+            return lambda state: finish_by(lambda each: row.finished(each, asked), state)
+        return lambda state: row.finished(state, asked)
 
-    return finish
+    return at

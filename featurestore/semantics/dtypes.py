@@ -195,6 +195,13 @@ def canonical(value: object, dtype: DType) -> Value:
     )
 
 
+def canonical_column(values: list[Any], dtype: DType) -> list[Value]:
+    """`canonical` of each value. Raises: as it does."""
+    if dtype == INT64 and set(map(type, values)) == {int} and min(values) >= INT64_MIN and max(values) <= INT64_MAX:
+        return values  # most keys are such
+    return [canonical(value, dtype) for value in values]
+
+
 _HOW = {
     "decimal": "send a number of at most {1} decimal places that {0} holds: as text, or as a Decimal, never as a float",
     "vector": "send {2} numbers, none of them null or NaN",

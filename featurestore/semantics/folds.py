@@ -11,6 +11,7 @@ In DuckDB a fold first derives columns from a row's value `{v}`, then collects a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -34,16 +35,20 @@ def _sortable(value: Value) -> Any:
     return [(item is not None, item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _entries(values: Sequence[Value], ranks: Sequence[Rank]) -> list[list[Any]]:
+def _entry(value: Value, event_at: Any, order: Any, known_at: Any) -> list[Any]:
     # a list as JSON has it, so that a state reads as it was written
-    return [
-        [*rank, list(value) if isinstance(value, tuple) else value] for rank, value in zip(ranks, values, strict=True)
-    ]
+    return [event_at, order, known_at, list(value) if type(value) is tuple else value]
+
+
+def _entries(values: Sequence[Value], ranks: Sequence[Rank]) -> list[list[Any]]:
+    return [_entry(value, *rank) for rank, value in zip(ranks, values, strict=True)]
 
 
 def _outermost(choose: Callable[..., Any], entries: Sequence[Any]) -> State:
-    """The entry that comes first or last; most often there is one."""
-    return entries[0] if len(entries) == 1 else choose(entries, key=_rank_key, default=None)
+    """The entry that comes first or last, most often alone at its instant."""
+    at = choose([entry[0] for entry in entries], default=None)
+    tied = [entry for entry in entries if entry[0] == at]
+    return tied[0] if len(tied) == 1 else choose(tied, key=_rank_key, default=None)
 
 
 def _add(states: Sequence[State], _: int) -> State:
@@ -164,21 +169,23 @@ FOLDS: Final[dict[str, Fold]] = {
             "first",
             None,
             lambda values, ranks, _: _outermost(min, _entries(values, ranks)),
-            _either(lambda states: min(states, key=_rank_key)),
+            _either(partial(_outermost, min)),
             (("e", "arg_min({{'r': {rank}, 'v': {v}}}, {rank})"),),
             ordered=True,
             sql_merge=("arg_min({c}, {c}.r)",),
             near="first",
+            one=_entry,
         ),
         Fold(
             "last",
             None,
             lambda values, ranks, _: _outermost(max, _entries(values, ranks)),
-            _either(lambda states: max(states, key=_rank_key)),
+            _either(partial(_outermost, max)),
             (("e", "arg_max({{'r': {rank}, 'v': {v}}}, {rank})"),),
             ordered=True,
             sql_merge=("arg_max({c}, {c}.r)",),
             near="last",
+            one=_entry,
         ),
         Fold(
             "last_n",

@@ -23,7 +23,7 @@ from featurestore.online.radix import ROOT
 from featurestore.online.server import connect, open_server
 from featurestore.online.state_store import BYTES_PER_TRIP, StateStore
 from featurestore.online.tree import LEAF_ROWS, Tree
-from tests.online.test_tree import STATE, row
+from tests.online.test_tree import FOLDING, STATE, row
 
 KEYED = pa.schema(
     [
@@ -84,7 +84,7 @@ def batches_of(keys: dict[str, list[Row]], size: int, horizon_us: int | None = N
 
 def by_inserts(rows: list[Row], horizon_us: int | None) -> dict[bytes, str]:
     """The nodes that one insert after the other leaves."""
-    tree = Tree(STATE, {ROOT: None})
+    tree = Tree(FOLDING, {ROOT: None})
     for each in rows:
         tree.insert(list(each))
     if horizon_us is not None:

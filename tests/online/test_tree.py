@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore.expr.nodes import ColumnRef
-from featurestore.online.codec import decode
-from featurestore.online.leaves import Node, Row, columns_of, opened, rows_of, visible_us
+from featurestore.online.folding import Folding
+from featurestore.online.leaves import Node, Row, columns_of, decode_node, opened, rows_of, visible_us
 from featurestore.online.radix import ROOT
-from featurestore.online.tree import LEAF_ROWS, Piece, Tree, grown
+from featurestore.online.tree import LEAF_ROWS, Tree, grown
 from featurestore.plan.nodes import FoldUse, Scan, State
 from featurestore.semantics.dtypes import INT64
 
@@ -19,6 +19,7 @@ SCAN = Scan("S", (), "at", None, None, None, 0, None, None)
 STATE = State(
     "S.k", SCAN, ("k",), (ColumnRef("S", "x", INT64),), (), (FoldUse("whole", 0, None, 0), FoldUse("last", 0, None, 0))
 )
+FOLDING = Folding(STATE)
 
 
 def row(event: int, known: int, row_id: int, value: int) -> Row:
@@ -28,23 +29,22 @@ def row(event: int, known: int, row_id: int, value: int) -> Row:
 
 def read(tree: Tree, low: int, high: int, as_of: int) -> tuple[Any, Any]:
     """Both folds over a window, by the tree."""
-    pieces: list[Piece] = []
-    summaries: list[list[Any]] = []
     missing: set[bytes] = set()
-    tree.collect(low, high, as_of, pieces, summaries, missing)
+    [(pieces, summaries)] = tree.collect((low, high), as_of, missing)
     assert not missing
     states = []
     for place in range(2):
-        found = [*(tree.lift(place, piece) for piece in pieces), *(summary[place + 1] for summary in summaries)]
-        states.append(tree.merge(place, found) if found else tree.empty(place))
+        found = [*(FOLDING.lifts[place](*piece) for piece in pieces), *(summary[place + 1] for summary in summaries)]
+        states.append(FOLDING.merges[place](found) if found else FOLDING.empties[place])
     return states[0], states[1]
 
 
 def expected(rows: list[Row], low: int, high: int, as_of: int) -> tuple[Any, Any]:
     """Both folds over a window, by looking at every row."""
     seen = [each for each in rows if low <= each[0] < high and visible_us(each) < as_of]
-    tree, columns = Tree(STATE), columns_of(seen)
-    whole, last = (tree.lift(place, (columns, 0, len(seen))) if seen else tree.empty(place) for place in range(2))
+    columns = columns_of(seen)
+    lifts, empties = FOLDING.lifts, FOLDING.empties
+    whole, last = (lifts[place](columns, 0, len(seen)) if seen else empties[place] for place in range(2))
     return whole, last
 
 
@@ -78,7 +78,7 @@ def test_a_window_reads_as_from_a_list_of_rows(rows: list[Row], low: int, length
     """Splits, summaries and rows that are not visible yet cannot be seen in what a window gives."""
     shuffled = list(rows)
     random.shuffle(shuffled)
-    tree = Tree(STATE, {ROOT: None})
+    tree = Tree(FOLDING, {ROOT: None})
     assert all(tree.insert(list(each)) for each in shuffled)
     as_of = low + length + later
     assert read(tree, low, low + length, as_of) == expected(rows, low, low + length, as_of)
@@ -92,12 +92,12 @@ def test_a_tree_grown_at_once_reads_as_one_grown_row_by_row(rows: list[Row], ran
         return
     shuffled = list(rows)
     random.shuffle(shuffled)
-    tree = Tree(STATE, {ROOT: None})
+    tree = Tree(FOLDING, {ROOT: None})
     for each in shuffled:
         tree.insert(list(each))
-    whole = grown(STATE, [list(each) for each in rows], min(map(visible_us, rows)), None)
+    whole = grown(FOLDING, [list(each) for each in rows], min(map(visible_us, rows)), None)
     assert read(whole, -(2**63), 2**62, 2**62) == read(tree, -(2**63), 2**62, 2**62)
-    assert whole.seen_us == tree.seen_us == min(map(visible_us, rows))
+    assert whole.root["seen"] == tree.root["seen"] == min(map(visible_us, rows))
 
 
 @given(rows=histories(), again=st.integers(0, 20), random=st.randoms())
@@ -106,7 +106,7 @@ def test_r6_redelivery_changes_nothing_and_the_least_known_at_counts(rows: list[
     versions = [[*each[:1], each[1] + 7, *each[2:6], each[6] + 1] for each in rows[:again]]
     both = [*rows, *versions, *rows[:again]]
     random.shuffle(both)
-    tree = Tree(STATE, {ROOT: None})
+    tree = Tree(FOLDING, {ROOT: None})
     for each in both:
         tree.insert(list(each))
     assert read(tree, -(2**63), 2**62, 2**62) == expected(rows, -(2**63), 2**62, 2**62)
@@ -114,15 +114,15 @@ def test_r6_redelivery_changes_nothing_and_the_least_known_at_counts(rows: list[
 
 def test_nodes_survive_being_stored() -> None:
     """A tree that was written as JSON and read again takes further rows as before."""
-    tree = Tree(STATE, {ROOT: None})
+    tree = Tree(FOLDING, {ROOT: None})
     for place in range(3 * LEAF_ROWS):
         tree.insert(row(place * 1_000_000, place * 1_000_000, place, place))
     stored = {name: tree.stored(name) for name in tree.nodes}
-    assert read(Tree(STATE, {name: decode(text) for name, text in stored.items()}), 0, 2**62, 2**62) == read(
+    assert read(Tree(FOLDING, {name: decode_node(text) for name, text in stored.items()}), 0, 2**62, 2**62) == read(
         tree, 0, 2**62, 2**62
     )
-    nodes: dict[bytes, Node | None] = {name: opened(decode(text)) for name, text in stored.items()}
-    again = Tree(STATE, nodes)
+    nodes: dict[bytes, Node | None] = {name: opened(decode_node(text)) for name, text in stored.items()}
+    again = Tree(FOLDING, nodes)
     assert again.insert(row(5, 5, -1, 100)) and not again.insert(row(0, 0, 0, 0))
     n, total = read(again, 0, 2**62, 2**62)[0]
     assert (n, total) == (3 * LEAF_ROWS + 1, sum(range(3 * LEAF_ROWS)) + 100)
@@ -130,7 +130,7 @@ def test_nodes_survive_being_stored() -> None:
 
 def test_only_the_nodes_on_the_way_are_written() -> None:
     """One more row in a large tree changes a handful of fields."""
-    tree = Tree(STATE, {ROOT: None})
+    tree = Tree(FOLDING, {ROOT: None})
     for place in range(20_000):
         tree.insert(row(place * 60_000_000, 0, place, place))
     assert len(tree.nodes) > 100
@@ -141,16 +141,16 @@ def test_only_the_nodes_on_the_way_are_written() -> None:
 
 def test_r12_a_row_before_the_horizon_is_not_kept_but_was_seen() -> None:
     """What no window can see any more is dropped on arrival; that the key exists is remembered."""
-    tree = grown(STATE, [row(1_000, 1_000, 1, 1)], 1_000, 500)
+    tree = grown(FOLDING, [row(1_000, 1_000, 1, 1)], 1_000, 500)
     assert tree.insert(row(400, 400, 2, 2))
-    assert tree.seen_us == 400
+    assert tree.root["seen"] == 400
     assert read(tree, -(2**63), 2**62, 2**62)[0] == [1, 1]
 
 
 @given(rows=histories(), horizons=st.lists(EVENTS, min_size=1, max_size=4), length=st.integers(1, 2**43))
 def test_r12_trimming_cannot_be_seen_from_the_horizon_on(rows: list[Row], horizons: list[int], length: int) -> None:
     """What was dropped is in no window that begins at the horizon or after it, and rows go on coming in."""
-    tree = Tree(STATE, {ROOT: None})
+    tree = Tree(FOLDING, {ROOT: None})
     for place, horizon in enumerate(sorted(horizons)):
         for each in rows[place :: len(horizons)]:
             tree.insert(list(each))
@@ -166,7 +166,7 @@ def test_r12_trimming_cannot_be_seen_from_the_horizon_on(rows: list[Row], horizo
 
 def test_r12_a_key_keeps_as_many_nodes_as_its_window_needs() -> None:
     """Rows that come for years leave behind what one window holds."""
-    tree = Tree(STATE, {ROOT: None})
+    tree = Tree(FOLDING, {ROOT: None})
     sizes = []
     for place in range(20_000):
         tree.insert(row(place * 60_000_000, 0, place, place))
@@ -179,7 +179,7 @@ def test_r12_a_key_keeps_as_many_nodes_as_its_window_needs() -> None:
 
 def test_rows_of_one_microsecond_are_split_too() -> None:
     """A day's rows that all carry its midnight cost no more than others."""
-    tree = Tree(STATE, {ROOT: None})
+    tree = Tree(FOLDING, {ROOT: None})
     for place in range(6_000):
         assert tree.insert(row(1_000, 1_000, place, place))
     assert not tree.insert(row(1_000, 1_000, 77, 77))

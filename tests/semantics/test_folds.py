@@ -71,6 +71,15 @@ def test_merging_takes_nothing_and_changes_no_state(fold: Fold, dtype: DType, da
     assert json.loads(stored) == state == json.loads(json.dumps(state))
 
 
+@pytest.mark.parametrize(("fold", "dtype"), USES, ids=[f"{fold.name}-{dtype}" for fold, dtype in USES])
+@FEWER
+@given(data=st.data())
+def test_the_shorter_way_to_the_state_of_one_row_gives_the_same(fold: Fold, dtype: DType, data: st.DataObject) -> None:
+    """A fold that has `one` gives by it what `lift` gives."""
+    for value, rank in data.draw(rows(dtype)) if fold.one is not None else ():
+        assert fold.one(value, *rank) == fold.lift([value], [rank], 0)
+
+
 def test_every_fold_is_the_fold_of_an_aggregate() -> None:
     """No fold is kept that no aggregate is finished from, and none is missing."""
     assert {row.fold for row in AGGREGATES} == set(FOLDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class Fold:
     the collected column `{c}`; those of elements are added. Without it DuckDB collects a window from its rows alone.
 
     With `near`, "first" or "last", only the rows that happened first or last count, as many as the fold's number, and
-    what happened together with them.
+    what happened together with them. `one` is then what `lift` makes of one row, if it is to be had faster.
 
     `{v}` is the value, `{n}` the fold's number, in suffixes too.
     """
@@ -48,6 +48,7 @@ class Fold:
     sql_block: str = ""
     sql_merge: tuple[str, ...] = ()
     near: str = ""
+    one: Callable[[Value, Any, Any, int], State] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def present(values: Sequence[Value]) -> list[Value]:
     return [value for value in values if value is not None]
 
 
-def either(choose: Callable[[Iterable[State]], State]) -> Callable[[Sequence[State], int], State]:
+def either(choose: Callable[[Sequence[State]], State]) -> Callable[[Sequence[State], int], State]:
     """A merge of states that may be None, by a choice among those that are not."""
 
     def merge(states: Sequence[State], _: int) -> State:
