@@ -35,6 +35,7 @@ from featurestore.offline import select
 from featurestore.offline.scan import History
 from featurestore.online.server import connect, open_server
 from featurestore.online.tree import Tree
+from featurestore.online.windows import Moment, ViewReader
 from featurestore.plan.build import plan_feature_set
 from featurestore.plan.nodes import Plan
 from featurestore.semantics import exact, folds
@@ -115,8 +116,13 @@ def test_r19_roads_that_agree_show_no_difference_on_any_leg(plan: Plan, client: 
 
 
 def _visible_at_the_instant(patch: pytest.MonkeyPatch) -> None:
-    whole = Tree.collect
-    patch.setattr(Tree, "collect", lambda self, low, high, at, *rest: whole(self, low, high + 1, at + 1, *rest))
+    right = ViewReader.moment
+
+    def later(self: ViewReader, as_of_us: int) -> Moment:
+        moment = right(self, as_of_us)
+        return Moment(moment.at_us + 1, [(high + 1, windows) for high, windows in moment.groups])
+
+    patch.setattr(ViewReader, "moment", later)
 
 
 def _tie_break_lost(patch: pytest.MonkeyPatch) -> None:
