@@ -4,50 +4,34 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 
-from featurestore.errors import (
-    AsOfTooEarly,
-    AsOfTooLate,
-    InputError,
-    RowFunctionFailed,
-    StoreEmpty,
-    StoreUnavailable,
-)
-from featurestore.online.evaluate import INSTANT
-from featurestore.online.keys import generation_prefix
-from featurestore.online.pointers import (
-    Pointer,
-    Position,
-    decode_pointer,
-    position,
-    reaching,
-    read_pointers,
-)
+from featurestore.errors import AsOfTooLate, InputError, StoreEmpty, StoreUnavailable
+from featurestore.online.answers import Answers, answers_of, check_reach
+from featurestore.online.keys import generation_prefix, pointer_name
+from featurestore.online.pointers import Pointer, Position, decode_pointer, position, reaching, read_pointers
 from featurestore.online.questions import NO_KEY, Key, Keys, Road
-from featurestore.online.tree import trimmed
-from featurestore.online.trips import Command, exchange_of, time_us
+from featurestore.online.trips import AsyncExchange, Command, exchange_of, time_us
 from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Answered, Moment
 from featurestore.plan.nodes import Plan, State, View
-from featurestore.semantics.dtypes import Value, python_value
+from featurestore.semantics.dtypes import Value
 from featurestore.semantics.instants import EARLIEST_US, LATEST_US, duration_text, instant_text
 
 ATTEMPTS = 20
 """How often a read begins anew because a writer was in its way."""
-FIRST_FEW = 10
-"""Questions that an error names one by one."""
 WAIT_S = 0.005
 """How long a read of a given instant waits for rows with earlier stamps that are being applied."""
 KNOWN_PLANS = 64  # a notebook plans again and again
 CLOCK_US = 100_000
 """How old what is known of the server's clock may be."""
-Answers = tuple[tuple[tuple[Value, ...], ...], tuple[tuple[int, ...], ...]]
-"""Values and statuses, by question and output."""
+_Given = TypeVar("_Given")
+Steps = Generator[Sequence[Command], list[Any], _Given]
+"""What yields the commands of a trip, is sent their replies, and gives something in the end."""
 
 
 class LookupRoad:
@@ -85,7 +69,32 @@ class LookupRoad:
         Raises: InputError and its kinds  for a question that does not fit; StoreError and its kinds  when the store
         cannot answer.
         """
-        asked_us = as_of_us
+        steps, replies = self._answering(plan, questions, as_of_us, request_id), None
+        while True:
+            try:
+                commands = _next(steps, replies)
+            except StopIteration as done:
+                vectors: Vectors = done.value
+                return vectors
+            with reaching(self._client):
+                replies = self._exchange(commands)
+
+    async def answer_soon(self, plan: Plan, questions: Sequence[dict[str, Value]], exchange: AsyncExchange) -> Vectors:
+        """The same as of now on an event loop, which goes on while the store is at work. Raises: as above."""
+        steps, replies = self._answering(plan, questions, None, ""), None
+        while True:
+            try:
+                commands = _next(steps, replies)
+            except StopIteration as done:
+                vectors: Vectors = done.value
+                return vectors
+            with reaching(self._client):
+                replies = await exchange(commands)
+
+    def _answering(
+        self, plan: Plan, questions: Sequence[dict[str, Value]], asked_us: int | None, request_id: str
+    ) -> Steps[Vectors]:
+        """A lookup in steps: it yields the commands of a trip and is sent their replies."""
         if asked_us is not None and not EARLIEST_US < asked_us < LATEST_US:
             raise InputError(
                 f"as_of {asked_us} is no usable instant",
@@ -94,28 +103,21 @@ class LookupRoad:
             )
         road = self._roads.get(id(plan)) or self._learn(plan)
         for _ in range(ATTEMPTS):
-            pointers = self._known_pointers(road)
+            pointers = yield from self._known_pointers(road)
+            if asked_us is None and self._clock_offset_us is None:
+                [clock] = yield [(b"TIME",)]
+                self._learn_clock(clock)
             at_us = asked_us if asked_us is not None else self._now_us(pointers.values())
             seen: dict[str, Position] = {}
-            # Python's garbage collector rests meanwhile: it would take the state of many keys, soon let go, for objects
-            # that stay, and look through all there are, tens of milliseconds, once in a while
-            collects = gc.isenabled()
-            gc.disable()
-            try:
-                answer = self._answer(road, questions, at_us, pointers, seen, given=asked_us is not None)
-            finally:
-                if collects:  # of two threads, the one that stopped it starts it again
-                    gc.enable()
-            if answer is not None:
-                values, statuses = answer
+            answers = yield from self._answer(road, questions, at_us, pointers, seen, given=asked_us is not None)
+            if answers is not None:
                 return Vectors(
                     plan.name,
                     road.version(pointers),
                     at_us,
                     road.names,
                     road.dtypes,
-                    values,
-                    statuses,
+                    *answers,
                     tuple([seen[state.id] for state in plan.states]),
                     request_id,
                 )
@@ -142,7 +144,7 @@ class LookupRoad:
         seen: dict[str, Position],
         *,
         given: bool,
-    ) -> Answers | None:
+    ) -> Steps[Answers | None]:
         """Values and statuses for each question, or None when a pointer moved and everything has to be read again.
 
         `seen` is told how far the states were.
@@ -154,10 +156,11 @@ class LookupRoad:
         found: dict[str, Answered] = {}
         more = True
         while more:
-            if not self._fetch(road, keys, pointers, at_us, seen, given=given):
+            whole = yield from self._fetch(road, keys, pointers, at_us, seen, given=given)
+            if not whole:
                 return None
             if not found:
-                _check_reach(road, keys, places, len(questions), at_us)
+                check_reach(road, keys, places, len(questions), at_us)
             missing: dict[str, dict[int, set[bytes]]] = {state_id: {} for state_id in keys}
             for view, state, reader in road.readers:
                 if view.name not in found:
@@ -167,41 +170,7 @@ class LookupRoad:
                     if answered is not None:
                         found[view.name] = answered
             more = bool([held for state_id, held in keys.items() if held.lack(missing[state_id])])
-        rows = {view: [each.rows.get(place, -1) for place in places[view]] for view, each in found.items()}
-        if road.answered is not None:
-            columns = [(found[view].columns[answer], rows[view]) for view, answer in road.answered]
-            values = tuple(zip(*[[held[row] for row in at] for (held, _), at in columns], strict=True))
-            return values, tuple(zip(*[[codes[row] for row in at] for (_, codes), at in columns], strict=True))
-        return self._computed(road, questions, found, rows, at_us)
-
-    def _computed(
-        self,
-        road: Road,
-        questions: Sequence[dict[str, Value]],
-        found: Mapping[str, Answered],
-        rows: Mapping[str, Sequence[int]],
-        at_us: int,
-    ) -> Answers:
-        """Values and statuses where features are more than aggregates."""
-        values, statuses = [], []
-        for place, asked in enumerate(questions):
-            known: dict[Any, Any] = dict(asked)
-            for view, features in road.features:
-                if (answered := found.get(view.name)) is not None:
-                    row = rows[view.name][place]
-                    known.update(
-                        (answer, (held[row], codes[row])) for answer, (held, codes) in answered.columns.items()
-                    )
-                known[INSTANT] = view.instant_us(at_us)
-                try:
-                    features.add(known)
-                except RowFunctionFailed as error:
-                    error.where = f"question {place}, view `{view.name}`"
-                    raise
-            cells = [known[output] for output in road.outputs]
-            values.append(tuple([value for value, _ in cells]))
-            statuses.append(tuple([status for _, status in cells]))
-        return tuple(values), tuple(statuses)
+        return answers_of(road, questions, found, places, at_us)
 
     def _keys(
         self, road: Road, moments: Mapping[str, Moment], pointers: Mapping[str, Pointer], *, given: bool
@@ -229,7 +198,7 @@ class LookupRoad:
         seen: dict[str, Position],
         *,
         given: bool,
-    ) -> bool:
+    ) -> Steps[bool]:
         """One round trip: the pointers and all that is open, as they are at one moment. False when a pointer or a key
         moved, and everything has to be read again."""
         states = road.plan.states
@@ -247,8 +216,7 @@ class LookupRoad:
         clock = given or self._clock_is_old()
         if clock:
             commands.append((b"TIME",))
-        with reaching(self._client):
-            replies = self._exchange(commands) if commands else []
+        replies = (yield commands) if commands else []
         if clock:
             clock_us = self._learn_clock(replies.pop())
             if given and at_us > clock_us:
@@ -271,25 +239,28 @@ class LookupRoad:
         whole = zip(keys.values(), pairwise(ends), strict=True)
         return not moved and all(held.take(first[start:end], nodes_of) for held, (start, end) in whole)
 
-    def _known_pointers(self, road: Road) -> dict[str, Pointer]:
+    def _known_pointers(self, road: Road) -> Steps[dict[str, Pointer]]:
         plan = road.plan
         unknown = [state for state in plan.states if state.id not in self._pointers]
         if unknown:
-            found = read_pointers(self._client, self._project, unknown).values()
-            for state, pointer in zip(unknown, found, strict=True):
-                self._pointers[state.id] = pointer or decode_pointer(None, state)
+            yield from self._read_pointers(unknown)
         for view, state, reader in road.readers:
             if reader.too_long(self._pointers[state.id].longest_us):
-                del self._pointers[state.id]  # it may have been built anew since it was read
-                pointer = self.known_pointer(state) or decode_pointer(None, state)
-                if span := reader.too_long(pointer.longest_us):
-                    kept = duration_text(pointer.longest_us or 0)
+                yield from self._read_pointers([state])  # it may have been built anew since it was read
+                longest_us = self._pointers[state.id].longest_us
+                if span := reader.too_long(longest_us):
+                    kept = duration_text(longest_us or 0)
                     raise StoreEmpty(
                         f"the state of `{view.name}` was built for windows of {kept} at most",
                         has=f"a window of {span.label}",
                         fix="run `featurestore materialize`; start again what began before the definitions changed",
                     )
         return {state.id: self._pointers[state.id] for state in plan.states}
+
+    def _read_pointers(self, states: Sequence[State]) -> Steps[None]:
+        [found] = yield [(b"MGET", *[pointer_name(self._project, state.id) for state in states])]
+        for state, data in zip(states, found, strict=True):
+            self._pointers[state.id] = decode_pointer(data, state)
 
     def _now_us(self, pointers: Any) -> int:
         """An instant after all that is merged and not after the server's clock, but before what is being merged."""
@@ -313,6 +284,18 @@ class LookupRoad:
         return time.monotonic_ns() // 1000 - self._clock_asked_us > CLOCK_US
 
 
+def _next(steps: Steps[Any], replies: list[Any] | None) -> Sequence[Command]:
+    """What a lookup asks next, while Python's garbage collector rests: it would take the state of many keys, soon let
+    go, for objects that stay, and look through all there are, tens of milliseconds, once in a while."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return steps.send(replies)  # type: ignore[arg-type]  # None begins it
+    finally:
+        if collects:  # of two threads, the one that stopped it starts it again
+            gc.enable()
+
+
 def _has_moved(used: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool:
     """Whether what was read of a state may not be what the instant sees, judged by the pointer that was read with
     it."""
@@ -328,31 +311,3 @@ def _has_moved(used: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool
 def _keys_of(view: View, questions: Sequence[dict[str, Value]]) -> list[Key]:
     """The key of each question, as a view reads it."""
     return list(zip(*[[asked[name] for asked in questions] for name in view.inputs], strict=True))
-
-
-def _check_reach(
-    road: Road, keys: Mapping[str, Keys], places: Mapping[str, Sequence[int]], total: int, at_us: int
-) -> None:
-    """Raises: AsOfTooEarly  naming every question, by place and key, whose windows cover rows that were trimmed: all
-    or none are answered (R13), and whoever asks has to know which to leave out."""
-    dtypes = {given.name: given.dtype for given in road.plan.inputs}
-    early: dict[int, str] = {}
-    from_us = at_us
-    for view, state, reader in road.readers:
-        held = keys[state.id]
-        since = {key: reader.too_early_until_us(horizon_us, at_us) for key, horizon_us in trimmed(held.roots)}
-        for place, key in enumerate(places[view.name]) if since else ():
-            if (first_us := since.get(key)) is not None:
-                names = zip(view.inputs, held.keys[key], strict=True)
-                told = ", ".join(f"{name} {python_value(value, dtypes[name])!r}" for name, value in names)
-                early.setdefault(place, f"question {place}, `{view.name}` of {told}")
-                from_us = max(from_us, first_us)
-    if early:
-        named = [text for _, text in sorted(early.items())]
-        more = f"; and {len(named) - FIRST_FEW} more" if len(named) > FIRST_FEW else ""
-        raise AsOfTooEarly(
-            f"the state can no longer answer {len(named)} of {total} questions as of {instant_text(at_us)}",
-            where="; ".join(named[:FIRST_FEW]) + more,
-            has=f"all that they need, as of {instant_text(from_us)} and later",
-            fix="ask for such an instant, leave these questions out, or build a training set, which has all history",
-        )

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import redis
@@ -21,6 +22,7 @@ from featurestore.online.lookup import LookupRoad
 from featurestore.online.pointers import Pointer
 from featurestore.online.request_id import checked_request_id, new_request_id
 from featurestore.online.state_store import StateStore
+from featurestore.online.trips import AsyncExchange
 from featurestore.online.vectors import Vectors
 from featurestore.plan.nodes import Plan, Scan, State
 from featurestore.plan.outcomes import Counts
@@ -102,39 +104,37 @@ class OnlineStore:
         self._served(plan, questions, vectors, asked=as_of_us is not None)
         return vectors
 
-    def lookup_together(
-        self, plan: Plan, requests: Sequence[tuple[Sequence[Mapping[str, Any]], str]]
+    async def lookup_together(
+        self, plan: Plan, requests: Sequence[tuple[Sequence[Mapping[str, Any]], str]], exchange: AsyncExchange
     ) -> list[Vectors | FeatureStoreError]:
-        """What `lookup` gives for several requests as of now, each its questions and its id: one trip for all of them.
+        """What `lookup` gives for several requests as of now, each its questions and its id: one trip for all of them,
+        while the event loop goes on.
 
         A request that fails has its error; the others have what they would have alone. The caller has caught up.
         """
-        found: list[Vectors | FeatureStoreError] = []
+        found: list[Vectors | FeatureStoreError | None] = []
         asked: list[list[dict[str, Value]]] = []
         for inputs, _ in requests:
             try:
                 asked.append(canonical_inputs(plan, inputs))
-            except FeatureStoreError:
+                found.append(None)
+            except FeatureStoreError as error:
                 asked.append([])
+                found.append(error)
         try:
-            whole = self._road.answer_canonical(plan, [question for questions in asked for question in questions])
+            whole = await self._road.answer_soon(plan, list(chain.from_iterable(asked)), exchange)
         except FeatureStoreError as error:
             if len(requests) == 1 or isinstance(error, StoreUnavailable):
-                return [error] * len(requests)
-            whole = None
+                return [each or error for each in found]
+            alone = [await self.lookup_together(plan, [request], exchange) for request in requests]
+            return [each for [each] in alone]
         at = 0
-        for (inputs, request_id), questions in zip(requests, asked, strict=True):
-            if whole is None or len(questions) < len(inputs):
-                try:
-                    found.append(self.lookup(plan, inputs, None, request_id))
-                except FeatureStoreError as error:
-                    found.append(error)
-                continue
-            vectors = whole.part(at, at + len(questions), request_id)
-            at += len(questions)
-            self._served(plan, questions, vectors, asked=False)
-            found.append(vectors)
-        return found
+        for place, ((_, request_id), questions) in enumerate(zip(requests, asked, strict=True)):
+            if found[place] is None:
+                vectors = found[place] = whole.part(at, at + len(questions), request_id)
+                at += len(questions)
+                self._served(plan, questions, vectors, asked=False)
+        return [each for each in found if each is not None]
 
     def behind(self, plan: Plan) -> list[State]:
         """The states for which rows wait that nobody is about to apply; a writer at work is not waited for.

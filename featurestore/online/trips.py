@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import redis
@@ -14,6 +14,7 @@ from featurestore.online.memory import MemoryServer
 
 Command = tuple[bytes | str, ...]
 Exchange = Callable[[Sequence[Command]], list[Any]]
+AsyncExchange = Callable[[Sequence[Command]], Awaitable[list[Any]]]
 
 
 def exchange_of(client: redis.Redis, *, reads: bool = False) -> Exchange:
@@ -41,7 +42,7 @@ class Trips:
     def __call__(self, commands: Sequence[Command]) -> list[Any]:
         """The replies. What fails for a broken connection is sent once more on a new one; after a timeout, only reads
         are."""
-        packed = b"".join([pack_command(command) for command in commands])  # type: ignore[arg-type]  # it takes more
+        packed = packed_of(commands)
         connection = self._taken()
         try:
             try:
@@ -64,6 +65,11 @@ class Trips:
             return self._idle.pop()
         except IndexError:
             return self._pool.get_connection()
+
+
+def packed_of(commands: Sequence[Command]) -> bytes:
+    """Commands as they are sent."""
+    return b"".join([pack_command(command) for command in commands])  # type: ignore[arg-type]  # it takes more
 
 
 def time_us(reply: Sequence[Any]) -> int:

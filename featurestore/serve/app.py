@@ -62,10 +62,12 @@ def create_app(
             finally:
                 recovering.cancel()
                 await asyncio.wait([recovering])
+                service.bring_in(metrics)
+                await service.trips.close()
         finally:
             await run_sync(service.close)
 
-    app = FastAPI(
+    app = _App(
         title=f"featurestore: {service.config.project}",
         version="1",
         lifespan=lifespan,
@@ -75,8 +77,7 @@ def create_app(
     app.state.service = service
     _add_routes(app, service, metrics, max_body_bytes)
     _add_errors(app, metrics)
-    app.add_middleware(Lookups, service=service, metrics=metrics, max_body_bytes=max_body_bytes)
-    app.add_middleware(_Observed, metrics=metrics)
+    app.front = _Observed(Lookups(app.routed, service, metrics, max_body_bytes), metrics)
     plain = app.openapi()
     sets = [(service.definitions.feature_sets[name], plan) for name, plan in service.plans.items()]
     sources = [(service.definitions.sources[name], scan) for name, scan in service.scans.items()]
@@ -108,7 +109,7 @@ def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes
 
     @app.get("/metrics", tags=["health"], summary="Counts and latencies, as Prometheus reads them")
     async def scrape() -> Response:
-        service.count_served(metrics)
+        service.bring_in(metrics)
         return Response(await run_sync(metrics.text), headers={"Content-Type": MEDIA_TYPE})
 
 
@@ -144,6 +145,20 @@ def _add_errors(app: FastAPI, metrics: Metrics) -> None:
 
     app.add_exception_handler(FeatureStoreError, ours)
     app.add_exception_handler(HTTPException, routing)
+
+
+class _App(FastAPI):
+    """An application with a front that every request goes through: what it does not answer itself is for the routes."""
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self.front(scope, receive, send)
+
+    async def routed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request by its route."""
+        await super().__call__(scope, receive, send)
 
 
 class _Observed:
@@ -204,7 +219,7 @@ def _request_id(scope: Scope) -> tuple[str, RequestRefused | None]:
 async def _keep_recovering(service: Service, metrics: Metrics) -> None:
     while True:
         await asyncio.sleep(_RECOVER_EVERY_S)
-        service.count_served(metrics)  # another worker may be asked for the counts of all
+        service.bring_in(metrics)  # another worker may be asked for the counts of all
         await run_sync(service.recover, metrics)
 
 

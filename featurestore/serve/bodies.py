@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from types import coroutine
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
@@ -41,13 +44,17 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
         raise _too_large(most)
     chunks: list[bytes] = []
     size, more = 0, True
+
+    async def read() -> None:
+        nonlocal size, more, too_large
+        while more and not too_large:
+            chunk, more = await _next(receive)
+            size += len(chunk)
+            chunks.append(chunk)
+            too_large = size > most
+
     try:
-        async with asyncio.timeout(_BODY_WAIT_S):
-            while more and not too_large:
-                chunk, more = await _next(receive)
-                size += len(chunk)
-                chunks.append(chunk)
-                too_large = size > most
+        await _within(_BODY_WAIT_S, read())
     except TimeoutError:
         raise RequestRefused(
             408,
@@ -62,6 +69,34 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
             await _drain(receive)
         raise _too_large(most)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Work with a deadline, which is set when there is something to wait for: most bodies are there already.
+
+    Raises: TimeoutError  and what the work raises.
+    """
+    try:
+        awaited = work.send(None)
+    except StopIteration:
+        return
+    async with asyncio.timeout(seconds):
+        await _going_on(work, awaited)
+
+
+@coroutine
+def _going_on(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
+    """The rest of work that waits for something."""
+    while True:
+        try:
+            value = yield awaited
+            resume: Callable[[Any], Any] = work.send
+        except BaseException as error:
+            value, resume = error, work.throw
+        try:
+            awaited = resume(value)
+        except StopIteration:
+            return
 
 
 async def _next(receive: Receive) -> tuple[bytes, bool]:

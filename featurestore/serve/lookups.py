@@ -1,20 +1,20 @@
 """The lookup route, as plain ASGI before all others: what it costs beside the lookup itself is what a client waits for.
 
-Small lookups as of now are answered on the event loop: those of a feature set that came at the same time share one trip
-to the store, whose deadline is short. All others have threads of their own.
+Small lookups as of now are answered on the event loop: those of a feature set that come while a trip to the store is
+under way share the next one. All others have threads of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from featurestore.errors import FeatureStoreError, StoreUnavailable
+from featurestore.errors import FeatureStoreError
 from featurestore.expr.nodes import PythonCall, walk
 from featurestore.online.vectors import Vectors
 from featurestore.plan.nodes import Plan
@@ -29,8 +29,8 @@ _PREFIX = "/v1/lookup/"
 _THREADS = 32
 _SMALL_BYTES = 4_096
 _SMALL_QUESTIONS = 10
-_TROUBLE_S = 1.0
-"""How long lookups stay off the event loop when the store did not answer: nothing else is to wait for it."""
+_MOST_TOGETHER = 32
+"""Requests that share a trip: their answers are made at one go, which nobody else should wait for long."""
 _Request = tuple[Sequence[Mapping[str, Any]], str]
 
 
@@ -43,8 +43,8 @@ class Lookups:
         self._app, self._service, self._metrics, self._most = app, service, metrics, max_body_bytes
         self._places = Places("lookups", _THREADS)
         self._quick = {name: not _calls_python(plan) for name, plan in service.plans.items()}
-        self._trouble_until = 0.0
-        self._waiting: dict[str, list[tuple[_Request, asyncio.Future[Vectors]]]] = {}
+        self._waiting: dict[str, deque[tuple[_Request, asyncio.Future[Vectors]]]] = {}
+        self._working: dict[str, asyncio.Task[None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for a feature set that there is; all others are for the routes."""
@@ -66,7 +66,7 @@ class Lookups:
 
     async def _reply(self, plan: Plan, data: bytes, request_id: str) -> bytes:
         service = self._service
-        if len(data) <= _SMALL_BYTES and self._quick[plan.name] and time.monotonic() >= self._trouble_until:
+        if len(data) <= _SMALL_BYTES and self._quick[plan.name]:
             questions, as_of_us = service.read_lookup(plan, data)
             if as_of_us is None and len(questions) <= _SMALL_QUESTIONS:
                 if behind := service.online.behind(plan):
@@ -75,34 +75,37 @@ class Lookups:
         return await self._places.run(partial(service.lookup, plan, data, self._metrics, request_id))
 
     def _together(self, plan: Plan, request: _Request) -> asyncio.Future[Vectors]:
-        """Have a request answered with all others of its feature set that are ready when the loop turns."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Vectors] = loop.create_future()
-        waiting = self._waiting.get(plan.name)
-        if waiting is None:
-            waiting = self._waiting[plan.name] = []
-            loop.call_soon(self._answer, plan)
-        waiting.append((request, future))
+        """Have a request answered with all others of its feature set that wait for the next trip."""
+        future: asyncio.Future[Vectors] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(plan.name, deque()).append((request, future))
+        if plan.name not in self._working:
+            self._working[plan.name] = asyncio.create_task(self._work(plan))
         return future
 
-    def _answer(self, plan: Plan) -> None:
-        waiting = self._waiting.pop(plan.name)
+    async def _work(self, plan: Plan) -> None:
+        """Answer what waits for a feature set, trip after trip, until nothing does."""
+        waiting = self._waiting[plan.name]
         try:
-            answers = self._service.online.lookup_together(plan, [request for request, _ in waiting])
+            while waiting:
+                await self._answer(plan, [waiting.popleft() for _ in range(min(len(waiting), _MOST_TOGETHER))])
+        finally:
+            del self._working[plan.name]
+
+    async def _answer(self, plan: Plan, some: Sequence[tuple[_Request, asyncio.Future[Vectors]]]) -> None:
+        service = self._service
+        try:
+            answers: Sequence[Vectors | Exception] = await service.online.lookup_together(
+                plan, [request for request, _ in some], service.trips
+            )
         except Exception as error:
-            for _, future in waiting:
-                if not future.done():
-                    future.set_exception(error)
-            return
-        for (_, future), answer in zip(waiting, answers, strict=True):
+            answers = [error] * len(some)
+        for (_, future), answer in zip(some, answers, strict=True):
             if future.done():  # nobody waits for it any more
                 continue
-            if isinstance(answer, StoreUnavailable):
-                self._trouble_until = time.monotonic() + _TROUBLE_S
-            if isinstance(answer, FeatureStoreError):
-                future.set_exception(answer)
-            else:
+            if isinstance(answer, Vectors):
                 future.set_result(answer)
+            else:
+                future.set_exception(answer)
 
 
 def _calls_python(plan: Plan) -> bool:

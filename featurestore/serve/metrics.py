@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter as TallyOf
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -94,19 +95,17 @@ class Metrics:
         self._served_bytes = Counter(
             "featurestore_served_log_bytes", "Bytes of the serving log that were written.", registry=self.registry
         )
-        # looking a counter up by its labels costs more than counting
-        self._request_counters: dict[tuple[str, str, int], Counter] = {}
-        self._watches: dict[str, Histogram] = {}
-        self._lookup_counters: dict[str, tuple[Counter, list[Counter]]] = {}
+        # what every lookup counts is added up here and brought into the counters now and then: with several workers
+        # each addition there is a write to a file
+        self._pending: TallyOf[tuple[Counter, tuple[str, ...]]] = TallyOf()
+        self._watches: dict[str, Histogram] = {}  # looking one up by its labels costs more than observing
         self._served_before: dict[str, int] = {}
-        self._served_changes = threading.Lock()
+        self._changes = threading.Lock()
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request that was answered."""
-        counter = self._request_counters.get((route, method, status))
-        if counter is None:
-            counter = self._request_counters[route, method, status] = self._requests.labels(route, method, status)
-        counter.inc()
+        with self._changes:
+            self._pending[self._requests, (route, method, str(status))] += 1
         watch = self._watches.get(route)
         if watch is None:
             watch = self._watches[route] = self._seconds.labels(route)
@@ -115,16 +114,20 @@ class Metrics:
     def lookup(self, vectors: Vectors) -> None:
         """The vectors of one lookup."""
         name = vectors.feature_set
-        counters = self._lookup_counters.get(name)
-        if counters is None:
-            by_status = [self._values.labels(name, status) for status in STATUS_NAMES]
-            counters = self._lookup_counters[name] = (self._questions.labels(name), by_status)
-        questions, by_status = counters
-        questions.inc(len(vectors))
         codes = bytes(chain.from_iterable(vectors.statuses))
-        for code, counter in enumerate(by_status):
-            if count := codes.count(code):
-                counter.inc(count)
+        with self._changes:
+            pending = self._pending
+            pending[self._questions, (name,)] += len(vectors)
+            for code, status in enumerate(STATUS_NAMES):
+                if count := codes.count(code):
+                    pending[self._values, (name, status)] += count
+
+    def bring_in(self) -> None:
+        """Bring what lookups counted into the counters."""
+        with self._changes:
+            pending, self._pending = self._pending, TallyOf()
+        for (counter, labels), count in pending.items():
+            counter.labels(*labels).inc(count)
 
     def ingest(self, report: IngestReport) -> None:
         """The rows of one call."""
@@ -150,14 +153,15 @@ class Metrics:
 
     def served(self, counts: Mapping[str, int]) -> None:
         """What became of the serving log's records so far, and the bytes written."""
-        with self._served_changes:
+        with self._changes:
             for name, count in counts.items():
                 counter = self._served_bytes if name == "bytes" else self._served_records.labels(name)
                 counter.inc(count - self._served_before.get(name, 0))
             self._served_before = dict(counts)
 
     def text(self) -> bytes:
-        """All counts as Prometheus reads them."""
+        """All counts as Prometheus reads them; those of other workers may be a second old."""
+        self.bring_in()
         if MULTIPROCESS not in os.environ:
             return generate_latest(self.registry)
         every = CollectorRegistry()

@@ -13,6 +13,7 @@ from featurestore.config import read_config
 from featurestore.define.load import load_definitions
 from featurestore.errors import FeatureStoreError, StoreBehind, StoreUnavailable
 from featurestore.log.event_log import EventLog
+from featurestore.online.loop_trips import LoopTrips
 from featurestore.online.online_store import OnlineStore
 from featurestore.online.pointers import Pointer, content_version
 from featurestore.online.project import open_online
@@ -47,6 +48,8 @@ class Service:
 
     log: EventLog
     online: OnlineStore
+    trips: LoopTrips
+    """Lookups on the event loop read through it."""
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class Service:
         """Open the log and the server, which is started when the project has one of its own."""
         self.log = EventLog(self.config.home / "log")
         self._server, self.online = open_online(self.config, self.log)
+        self.trips = LoopTrips(self.online.client, self._server.url)
         self.look()
 
     def close(self) -> None:
@@ -167,8 +171,9 @@ class Service:
                 self._trouble = type(error).__name__
                 _logger.warning("recovery failed: %s: %s", self._trouble, error, exc_info=None if known else error)
 
-    def count_served(self, metrics: Metrics) -> None:
-        """Bring what became of the serving log's records into the counts."""
+    def bring_in(self, metrics: Metrics) -> None:
+        """Bring into the counters what is counted beside them: lookups, and what became of their records."""
+        metrics.bring_in()
         if self._server is not None and self.online.served is not None:
             metrics.served(self.online.served.counts())
 

@@ -6,11 +6,12 @@ Timestamps are ISO 8601 in UTC with microseconds, dates are ISO 8601, decimals a
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from featurestore.errors import InputError, InvalidValue, MissingColumn, did_you_mean
@@ -25,7 +26,7 @@ from featurestore.semantics.strict_json import read_json
 from featurestore.serve.problems import RequestRefused
 
 MOST_QUESTIONS = 10_000
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode = msgspec.json.Encoder().encode
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -152,26 +153,23 @@ def rows_of(rows: object) -> list[dict[str, Any]]:
 
 def lookup_json(vectors: Vectors) -> bytes:
     """Vectors as a LookupReply in JSON."""
-    shaped = [place for place, dtype in enumerate(vectors.dtypes) if not _plain(dtype)]
-    rows = []
-    for values, statuses in zip(vectors.values, vectors.statuses, strict=True):
-        row = list(values)
-        for place in shaped:
-            row[place] = json_value(row[place], vectors.dtypes[place])
-        rows.append(f'{{"values":{_encode(row)},"status":{_statuses_json(statuses)}}}')
-    about = _about_json(vectors.feature_set, vectors.version, vectors.names)
-    return f'{about[0]}"as_of":"{instant_json(vectors.as_of_us)}",{about[1]}"rows":[{",".join(rows)}]}}'.encode()
+    values: Iterable[Sequence[object]] = vectors.values
+    if not _all_plain(vectors.dtypes):
+        values = [[json_value(*cell) for cell in zip(row, vectors.dtypes, strict=True)] for row in vectors.values]
+    statuses = map(_statuses_json, vectors.statuses)
+    reply = {
+        "feature_set": vectors.feature_set,
+        "version": vectors.version,
+        "as_of": instant_json(vectors.as_of_us),
+        "names": vectors.names,
+        "rows": [{"values": row, "status": status} for row, status in zip(values, statuses, strict=True)],
+    }
+    return _encode(reply)
 
 
 @lru_cache(maxsize=4_096)
-def _statuses_json(statuses: tuple[int, ...]) -> str:
-    return _encode([STATUS_NAMES[code] for code in statuses])
-
-
-@lru_cache(maxsize=256)
-def _about_json(feature_set: str, version: str, names: tuple[str, ...]) -> tuple[str, str]:
-    """What stands before and after the instant in every reply of a version."""
-    return f'{{"feature_set":{_encode(feature_set)},"version":{_encode(version)},', f'"names":{_encode(names)},'
+def _statuses_json(statuses: tuple[int, ...]) -> msgspec.Raw:
+    return msgspec.Raw(_encode([STATUS_NAMES[code] for code in statuses]))
 
 
 def report_json(report: IngestReport) -> bytes:
@@ -224,6 +222,7 @@ def json_value(value: Value, dtype: DType) -> object:
             return value
 
 
+@lru_cache(maxsize=256)  # lookups that share a trip have one instant
 def instant_json(at_us: int) -> str:
     """An instant as it stands in replies.
 
@@ -231,6 +230,12 @@ def instant_json(at_us: int) -> str:
     '2013-01-01T00:00:00.000001Z'
     """
     return datetime_of(at_us).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=256)
+def _all_plain(dtypes: tuple[DType, ...]) -> bool:
+    """Whether JSON can write the canonical values of these types as they are."""
+    return all(map(_plain, dtypes))
 
 
 def _plain(dtype: DType) -> bool:

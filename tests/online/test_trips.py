@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import multiprocessing
@@ -9,14 +10,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
+from featurestore.online.loop_trips import LoopTrips
 from featurestore.online.server import connect, open_server
-from featurestore.online.trips import Trips
+from featurestore.online.trips import Command, Exchange, Trips
 
 READ = [(b"MGET", b"a", b"b")]
 
@@ -39,9 +42,24 @@ def client(url: str) -> Iterator[redis.Redis]:
     client.close()
 
 
-def test_replies_come_in_the_order_of_the_commands(client: redis.Redis) -> None:
+@pytest.fixture(params=["a thread", "an event loop"])
+def exchange(request: pytest.FixtureRequest, url: str, client: redis.Redis) -> Iterator[Exchange]:
+    """Trips of either kind, which read."""
+    if request.param == "a thread":
+        yield Trips(client, reads=True)
+        return
+    with asyncio.Runner() as runner:
+        trips = LoopTrips(client, url)
+
+        async def made(commands: Sequence[Command]) -> list[Any]:
+            return await trips(commands)
+
+        yield lambda commands: runner.run(made(commands))
+        runner.run(trips.close())
+
+
+def test_replies_come_in_the_order_of_the_commands(exchange: Exchange) -> None:
     """Commands of several kinds go out together."""
-    exchange = Trips(client, reads=False)
     assert exchange([(b"MSET", b"b", "2"), (b"HSET", b"h", b"f", "x"), *READ, (b"HMGET", b"h", b"f", b"g")]) == [
         b"OK",
         1,
@@ -50,39 +68,75 @@ def test_replies_come_in_the_order_of_the_commands(client: redis.Redis) -> None:
     ]
 
 
-def test_a_connection_that_broke_is_replaced(url: str, client: redis.Redis) -> None:
+def test_a_connection_that_broke_is_replaced(url: str, exchange: Exchange) -> None:
     """A server that closed it is asked again, once, on a new one."""
-    exchange = Trips(client, reads=False)
     assert exchange(READ) == [[b"1", None]]
     with connect(url, timeout_s=10) as other:
         other.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     assert exchange(READ) == [[b"1", None]]
 
 
-@pytest.mark.parametrize("reads", [True, False])
-def test_only_reads_are_asked_again_after_a_timeout(tmp_path: Path, url: str, client: redis.Redis, reads: bool) -> None:
-    """A write that timed out may still be done: it must not be done after what is written later."""
-    exchange = Trips(client, reads=reads)
+@pytest.fixture
+def hang(tmp_path: Path) -> Iterator[Callable[[float], None]]:
+    """A way to have the server hang for so many seconds."""
+    waking: list[threading.Timer] = []
+
+    def stop(seconds: float) -> None:
+        pid = int(json.loads((tmp_path / "redis" / "server.json").read_text())["pid"])
+        os.kill(pid, signal.SIGSTOP)
+        waking.append(threading.Timer(seconds, os.kill, (pid, signal.SIGCONT)))
+        waking[-1].start()
+
+    yield stop
+    for each in waking:
+        each.join()
+
+
+def test_a_read_that_timed_out_is_asked_again(exchange: Exchange, hang: Callable[[float], None]) -> None:
+    """Once: a server that hangs for longer is given up."""
     exchange(READ)
-    pid = int(json.loads((tmp_path / "redis" / "server.json").read_text())["pid"])
-    os.kill(pid, signal.SIGSTOP)
-    waking = threading.Timer(1.5, os.kill, (pid, signal.SIGCONT))
-    waking.start()
-    try:
-        if reads:
-            assert exchange(READ) == [[b"1", None]]
-        else:
-            with pytest.raises(redis.TimeoutError):
-                exchange([(b"MSET", b"b", "late")])
-    finally:
-        waking.join()
-    time.sleep(0.1)
+    hang(1.5)
+    assert exchange(READ) == [[b"1", None]]
+    hang(3.0)
+    with pytest.raises(redis.TimeoutError):
+        exchange(READ)
+    time.sleep(1.5)
     assert exchange([(b"MGET", b"a")]) == [[b"1"]]
 
 
-def test_a_command_that_is_refused_leaves_nothing_behind(client: redis.Redis) -> None:
+def test_a_write_that_timed_out_is_not_sent_again(client: redis.Redis, hang: Callable[[float], None]) -> None:
+    """It may still be done: it must not be done after what is written later."""
+    exchange = Trips(client, reads=False)
+    exchange(READ)
+    hang(1.5)
+    with pytest.raises(redis.TimeoutError):
+        exchange([(b"MSET", b"b", "late")])
+    time.sleep(0.7)
+    assert exchange([(b"MGET", b"a")]) == [[b"1"]]
+
+
+def test_a_trip_that_was_cancelled_leaves_nothing_behind(
+    url: str, client: redis.Redis, hang: Callable[[float], None]
+) -> None:
+    """Nobody waits for it any more: its replies are not the next trip's."""
+
+    async def run() -> None:
+        trips = LoopTrips(client, url)
+        await trips(READ)
+        hang(0.5)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await trips(READ)
+        assert await trips([(b"MGET", b"b")]) == [[None]]
+        together = await asyncio.gather(*(trips([(b"MGET", name)]) for name in (b"a", b"b") * 20))
+        assert together == [[[b"1"]], [[None]]] * 20
+        await trips.close()
+
+    asyncio.run(run())
+
+
+def test_a_command_that_is_refused_leaves_nothing_behind(exchange: Exchange) -> None:
     """The replies to the commands after it are not the next trip's."""
-    exchange = Trips(client, reads=True)
     with pytest.raises(redis.ResponseError):
         exchange([(b"HMGET", b"a", b"f"), (b"MGET", b"a")])
     assert exchange([(b"MGET", b"b")]) == [[None]]
