@@ -168,23 +168,16 @@ class ViewReader:
             else:
                 bottoms = [bisect_left(each, low, 0, top) for each, top in zip(events, tops, strict=True)]
             for fold in folds:
-                lift, empty, slices = (
-                    folding.lifts[fold],
-                    folding.empties[fold],
-                    zip(leaves, bottoms, tops, strict=True),
-                )
+                lift, empty, merge = folding.lifts[fold], folding.empties[fold], folding.merges[fold]
+                slices = list(zip(leaves, bottoms, tops, strict=True))
                 if fold not in total:
                     total[fold] = [lift(*each) if each[1] < each[2] else empty for each in slices]
                     continue
-                last, merge = folding.last[fold], folding.merges[fold]
-                total[fold] = [
-                    old
-                    if each[1] == each[2] or (last and old is not empty)
-                    else lift(*each)
-                    if old is empty
-                    else merge((lift(*each), old))
-                    for each, old in zip(slices, total[fold], strict=True)
-                ]
+                pairs = zip(slices, total[fold], strict=True)
+                if folding.last[fold]:
+                    total[fold] = [lift(*each) if each[1] < each[2] and old is empty else old for each, old in pairs]
+                else:
+                    total[fold] = [merge((lift(*each), old)) if each[1] < each[2] else old for each, old in pairs]
             for fold, column in total.items():
                 states[place, fold] = [*column]
             tops = bottoms
