@@ -35,7 +35,7 @@ from featurestore.offline.buckets import (
     rows_of_bucket,
 )
 from featurestore.offline.choices import choose
-from featurestore.offline.connection import connect, define_kernels, define_zone, literal, quoted
+from featurestore.offline.connection import connect, define_macros, define_zone, literal, quoted
 from featurestore.offline.content import content_of
 from featurestore.offline.interrupts import interruptible
 from featurestore.offline.memory import limit_bytes, row_bytes
@@ -232,7 +232,7 @@ def _answer_bucket(build: _Build, part: Part, rows: str, asked: str, path: Path)
         build.connection, choose, build.connection, part.plan(build.plan), {source: f"{source}.bucket"}
     )
     sql = answers_sql(part, build.plan, rows, choices)
-    define_kernels(build.connection, sql)
+    define_macros(build.connection, sql)
     build.run(_copy(sql, path))
 
 
@@ -260,7 +260,7 @@ def _write(
         sql = features_sql(plan, build.parts, some, statuses=statuses)
         if first == 0:
             build.texts.append(sql)
-            define_kernels(connection, sql)
+            define_macros(connection, sql)
         found: pa.Table = connection.sql(sql).to_arrow_table()
         return found
 

@@ -20,7 +20,7 @@ from featurestore.offline.bounded import Bounds, Progress, build_bounded
 from featurestore.offline.choices import NO_CHOICES, Choices, choose
 from featurestore.offline.connection import (
     connect,
-    define_kernels,
+    define_macros,
     define_zone,
     offset_macro,
     quoted,
@@ -39,8 +39,7 @@ from featurestore.offline.written import check_target, side_by_side, write_table
 from featurestore.plan.certificates import Certificate
 from featurestore.plan.nodes import Plan
 from featurestore.plan.outcomes import SetAside
-from featurestore.semantics.kernels.table import macros_used
-from featurestore.semantics.macros import MACROS
+from featurestore.semantics.macros import macros_of
 from featurestore.tables import pandas_frame
 
 if TYPE_CHECKING:
@@ -197,7 +196,7 @@ def _at_once(
         clock.took("sources")
         choices = choose(connection, plan, {source: f"{source}.read" for source in scans}, accounts)
         sql = select_sql(plan, texts, choices, statuses=statuses)
-        define_kernels(connection, sql)
+        define_macros(connection, sql)
         with calling(connection, plan):
             answers = interruptible(connection, lambda: connection.sql(sql).to_arrow_table())
         clock.took("features")
@@ -207,7 +206,7 @@ def _at_once(
     version = plan.version_with(contents)
     told = explained(plan, as_of, table.num_rows, version, accounts, clock.seconds, choices)
     text = ";\n\n".join([*readings, *choices.made, sql])
-    return Dataset(table, f"{_preamble(plan, sql)}{text}", version, accounts, told)
+    return Dataset(table, f"{_preamble(plan, text)}{text}", version, accounts, told)
 
 
 @contextmanager
@@ -260,7 +259,7 @@ def answer_canonical(
                 connection.execute(f"CREATE TEMP VIEW {quoted(f'{source}.read')} AS {text}")
             choices = choosing(connection, plan, {source: f"{source}.read" for source in texts})
         sql = select_sql(plan, texts, choices, statuses=True, canonical=True)
-        define_kernels(connection, sql)
+        define_macros(connection, sql)
         with calling(connection, plan):
             answers: pa.Table = connection.sql(sql).to_arrow_table()
         return answers
@@ -269,9 +268,8 @@ def answer_canonical(
 
 
 def _preamble(plan: Plan, sql: str) -> str:
-    """The macros that the SELECT uses, so that the text says all; the tables of zones are named, not spelled out."""
-    known = MACROS | macros_used(sql)
-    macros = "".join(f"CREATE TEMP MACRO {head} AS {body};\n" for head, body in known.items())
+    """The macros that the text uses, so that it says all; the tables of zones are named, not spelled out."""
+    macros = "".join(f"CREATE TEMP MACRO {head} AS {body};\n" for head, body in macros_of(sql).items())
     zones = "".join(
         f"-- {offset_macro(zone)}(x), {wall_offset_macro(zone)}(x): offset of {zone} from the pinned tzdata\n"
         for zone in sorted(zones_of(plan.expressions))
