@@ -190,7 +190,7 @@ def _read(build: _Build) -> tuple[dict[str, SetAside], str]:
         scan, source = rows.scan, rows.scan.source
         states = [state for state in build.plan.states if state.scan.source == source]
         build.tell(f"{rows.told}: its rows into {build.work.buckets} buckets")
-        text = counted_sql(build.connection, scan, build.history, states, once=True)
+        text, _ = counted_sql(build.connection, scan, build.history, states, once=True)
         build.texts.append(bucketed_rows(text, rows, build.work.buckets))
         with reading(scan):
             folder = build.work.piece(rows.name, partial(_partition, build, build.texts[-1]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from featurestore.define.data import Frame, Parquet
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
 from featurestore.offline.states import key_names
@@ -81,21 +82,51 @@ def is_latest(state: State, answer: Answer, known: Known) -> bool:
     return use.fold == "last" and use.by is None and not answer.node.span.offset_us and known.lag_us is not None
 
 
+def straight_sources(plan: Plan, lags: Mapping[str, int]) -> set[str]:
+    """The sources whose rows can go straight into the answers, since nothing must be counted of them first: those of
+    which only the latest row is asked, and where the declaration says when rows become visible. `lags` has these.
+
+    Of rows with a RowId it is counted whether any was delivered twice, and what a static source holds is hashed; a file
+    of text would be read twice to count its rows.
+    """
+    found = {
+        source
+        for source, scan in plan.scans.items()
+        if source in lags
+        and isinstance(scan.data, (Parquet, Frame))
+        and scan.event_at is not None
+        and scan.row_id is None
+    }
+    for view in plan.views:
+        if view.state is not None and view.state.scan.source in found:
+            known = Known(lags[view.state.scan.source])
+            if not all(is_latest(view.state, answer, known) for answer in view.answers):
+                found.discard(view.state.scan.source)
+    return found
+
+
 def choose(
     connection: duckdb.DuckDBPyConnection,
     plan: Plan,
     tables: Mapping[str, str],
     accounts: Mapping[str, SetAside] | None = None,
+    declared: Mapping[str, tuple[int, int]] | None = None,
 ) -> Choices:
-    """Count and choose, for the questions in `asked` and the rows in a table for each source. `accounts` tell where
-    nothing was delivered twice."""
-    found = {source: _known(connection, table) for source, table in tables.items()}
+    """Count and choose, for the questions in `asked` and the rows in a table for each source.
+
+    `accounts` tell where nothing was delivered twice. A source that is `declared`, with the number of its rows and how
+    long after they happen all become visible, is not looked at for that; one that is read straight has no table.
+    """
+    found: dict[str, tuple[int, int | None, bool]] = {
+        source: (rows, lag_us, True) for source, (rows, lag_us) in (declared or {}).items()
+    }
+    found |= {source: _known(connection, table) for source, table in tables.items() if source not in found}
     [(asked,)] = connection.execute("SELECT count(*) FROM asked").fetchall()
     known = {}
     for state in plan.states:
         rows, lag_us, alike = found[state.scan.source]
-        counts = accounts[state.scan.source].states[state.id] if accounts else None
-        once = counts is not None and not counts.duplicate
+        account = (accounts or {}).get(state.scan.source)
+        once = account is not None and not account.states[state.id].duplicate
         known[state.id] = Known(lag_us, alike, once, rows >= MANY_ROWS and asked * FEW <= rows)
     tilings, why, made = {}, {}, []
     for view in plan.views:
