@@ -57,12 +57,15 @@ NOTHING = Known()
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What was chosen: `known` by state, `tilings` by view; why, by view; and statements that made tables for it."""
+    """What was chosen: `known` by state, `tilings` by view; why, by view; and statements that made tables for it.
+    `before_us` is the last instant that is asked for: a row that happens then or later is visible to no question (R3).
+    """
 
     known: Mapping[str, Known] = field(default_factory=dict)
     tilings: Mapping[str, Tiling] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
     made: tuple[str, ...] = ()
+    before_us: int | None = None
 
     def known_of(self, state: State) -> Known:
         """What is known of the rows of a state."""
@@ -121,7 +124,7 @@ def choose(
         source: (rows, lag_us, True) for source, (rows, lag_us) in (declared or {}).items()
     }
     found |= {source: _known(connection, table) for source, table in tables.items() if source not in found}
-    [(asked,)] = connection.execute("SELECT count(*) FROM asked").fetchall()
+    [(asked, before_us)] = connection.execute("SELECT count(*), max(as_of_us) FROM asked").fetchall()
     known = {}
     for state in plan.states:
         rows, lag_us, alike = found[state.scan.source]
@@ -137,7 +140,7 @@ def choose(
                 made.append(statement)
             else:
                 why[view.name] = f"row by row: no key has {BUSY_ROWS} rows and enough questions for tiles to pay"
-    return Choices(known, tilings, why, tuple(made))
+    return Choices(known, tilings, why, tuple(made), before_us)
 
 
 def _known(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | None, bool]:

@@ -9,7 +9,17 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from featurestore import Column, Entity, EventTime, FeatureSet, FeatureStore, FeatureView, KnownTime, Source, rows
+from featurestore import (
+    Column,
+    Entity,
+    EventTime,
+    FeatureSet,
+    FeatureStore,
+    FeatureView,
+    KnownTime,
+    Source,
+    rows,
+)
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 NUMBER = 6_000
@@ -109,3 +119,19 @@ def test_late_rows_are_told_and_met_one_by_one(store: FeatureStore) -> None:
     """Rows that become visible at other times after they happen than most do are left out of tiles."""
     told = store.dataset(FeatureSet("told", OfBookings), SPINE, as_of="asked_at").explain()
     assert "; rows visible more than 0 s after they happen are met one by one" in told
+
+
+@pytest.mark.parametrize("last_us", [-1, 0, 1])
+def test_what_happens_after_the_last_question_is_counted_and_left_out_of_the_work(
+    store: FeatureStore, last_us: int
+) -> None:
+    """No question sees it (R3), so nothing is sorted, joined or added up for it; it is in the account all the same."""
+    last = HAPPENED[1_000] + timedelta(microseconds=last_us)
+    asked = [{"shop": "busy", "asked_at": at} for at in (HAPPENED[500], last)]
+    built = store.dataset(FeatureSet("told", OfSales), asked, as_of="asked_at")
+    assert f"event_at_us < {int(last.timestamp()) * 1_000_000 + last.microsecond}" in built.sql
+    assert built.set_aside["Sale"].rows == NUMBER
+    for row in built.to_arrow().to_pylist():
+        seen = _seen(HAPPENED, "busy", row["asked_at"])
+        assert row["of_sales__latest"] == AMOUNTS[seen[-1]]
+        assert row["of_sales__number"] == sum(HAPPENED[p] >= row["asked_at"] - timedelta(days=7) for p in seen)
