@@ -16,6 +16,7 @@ from featurestore.offline.tiles import Tiling, widths_for
 from featurestore.offline.windows import instant_of
 from featurestore.plan.nodes import Answer, Plan, State, View
 from featurestore.plan.outcomes import SetAside
+from featurestore.semantics.dtypes import INT64
 from featurestore.semantics.folds import FOLDS
 from featurestore.semantics.instants import LATEST_US
 from featurestore.semantics.windows import Span
@@ -58,14 +59,15 @@ NOTHING = Known()
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What was chosen: `known` by state, `tilings` by view; why, by view; and statements that made tables for it.
-    `before_us` is the last instant that is asked for: a row that happens then or later is visible to no question (R3).
+
+    `seen` has tests by state, which every row passes that some question sees.
     """
 
     known: Mapping[str, Known] = field(default_factory=dict)
     tilings: Mapping[str, Tiling] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
     made: tuple[str, ...] = ()
-    before_us: int | None = None
+    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def known_of(self, state: State) -> Known:
         """What is known of the rows of a state."""
@@ -124,7 +126,7 @@ def choose(
         source: (rows, lag_us, True) for source, (rows, lag_us) in (declared or {}).items()
     }
     found |= {source: _known(connection, table) for source, table in tables.items() if source not in found}
-    [(asked, before_us)] = connection.execute("SELECT count(*), max(as_of_us) FROM asked").fetchall()
+    asked, seen = _asked(connection, plan)
     known = {}
     for state in plan.states:
         rows, lag_us, alike = found[state.scan.source]
@@ -140,7 +142,29 @@ def choose(
                 made.append(statement)
             else:
                 why[view.name] = f"row by row: no key has {BUSY_ROWS} rows and enough questions for tiles to pay"
-    return Choices(known, tilings, why, tuple(made), before_us)
+    return Choices(known, tilings, why, tuple(made), seen)
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[int, dict[str, tuple[str, ...]]]:
+    """How many questions there are, and what they leave out of each state: rows that happen at the last instant asked
+    for or later, which no question sees (R3) nor another delivery of them, and keys before the first and after the last
+    that is asked for."""
+    whole = [given.name for given in plan.inputs if given.dtype == INT64]
+    edges = [f"{edge}({quoted(f'i_{name}')})" for name in whole for edge in ("min", "max")]
+    [(count, last_us, *found)] = connection.execute(
+        f"SELECT {', '.join(['count(*)', 'max(as_of_us)', *edges])} FROM asked"
+    ).fetchall()
+    ends = dict(zip(whole, zip(found[::2], found[1::2], strict=True), strict=True))
+    seen: dict[str, tuple[str, ...]] = {}
+    for state in plan.states if count else ():
+        tests = [f"event_at_us < {last_us}"]
+        for place, name in enumerate(state.key):
+            pairs = [ends.get(view.inputs[place], (None, None)) for view in plan.views if view.state == state]
+            lows, highs = zip(*pairs, strict=True)
+            if None not in lows:
+                tests.append(f"{quoted(held(name))} BETWEEN {min(lows)} AND {max(highs)}")
+        seen[state.id] = tuple(tests)
+    return count, seen
 
 
 def _known(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | None, bool]:

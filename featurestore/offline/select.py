@@ -83,7 +83,7 @@ def _state_ctes(select: Ctes, state: State, plan: Plan, choices: Choices) -> str
     facts = select.add(
         state.id,
         f"{state.scan.source} by {', '.join(state.key)}: what each row brings",
-        state_sql(state, rows, once=known.once or state.scan.row_id is None, before_us=choices.before_us),
+        state_sql(state, rows, once=known.once or state.scan.row_id is None, seen=choices.seen.get(state.id, ())),
     )
     if not uses:
         return facts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from featurestore.expr.nodes import Call, ColumnRef, Node, PythonCall, walk
 from featurestore.offline.columns import held
@@ -24,12 +24,12 @@ def key_names(state: State) -> list[str]:
     return [f"k{i}" for i in range(len(state.key))]
 
 
-def state_sql(state: State, rows: str, *, once: bool = False, before_us: int | None = None) -> str:
+def state_sql(state: State, rows: str, *, once: bool = False, seen: Sequence[str] = ()) -> str:
     """A SELECT of one row a fact: key, times, order, identity, `v0..` derived inputs, `w0..` filters.
 
     Rows with a null key part are left out (they are unkeyed for this state), and of several deliveries of one fact
-    one counts (R6). With `once` it is known that there is one only, and it goes without identity. No question sees a
-    row that happens at `before_us` or later, nor another delivery of it: they are left out.
+    one counts (R6). With `once` it is known that there is one only, and it goes without identity. Rows that do not
+    pass the tests of `seen`, by their keys and when they happened, are left out.
     """
     compiler = SqlExpressions(_column)
     rows = staged(rows, (*state.inputs, *state.filters), compiler)
@@ -40,9 +40,7 @@ def state_sql(state: State, rows: str, *, once: bool = False, before_us: int | N
     filters = [f"coalesce({compiler.value(node)}, FALSE) AS w{i}" for i, node in enumerate(state.filters)]
     identity = [] if once else ["row_id", "fingerprint"]
     columns = ",\n      ".join([", ".join([*keys, *times, order, *identity]), *inputs, *filters])
-    tests = ["usable", *(f"{quoted(held(name))} IS NOT NULL" for name in state.key)]
-    if before_us is not None:
-        tests.append(f"event_at_us < {before_us}")
+    tests = ["usable", *(f"{quoted(held(name))} IS NOT NULL" for name in state.key), *seen]
     names = ", ".join(quoted(held(name)) for name in state.key)
     first = (
         f"\n    QUALIFY row_number() OVER (PARTITION BY {names}, event_at_us, row_id ORDER BY "

@@ -17,6 +17,7 @@ from featurestore import (
     FeatureStore,
     FeatureView,
     KnownTime,
+    Request,
     Source,
     rows,
 )
@@ -135,3 +136,58 @@ def test_what_happens_after_the_last_question_is_counted_and_left_out_of_the_wor
         seen = _seen(HAPPENED, "busy", row["asked_at"])
         assert row["of_sales__latest"] == AMOUNTS[seen[-1]]
         assert row["of_sales__number"] == sum(HAPPENED[p] >= row["asked_at"] - timedelta(days=7) for p in seen)
+
+
+class Spot(Entity):
+    """A key of two numbers."""
+
+    row: Column[int]
+    place: Column[int]
+
+
+class Move(Request):
+    """From one row to another."""
+
+    row: Column[int]
+    other: Column[int]
+    place: Column[int]
+
+
+PLACED = {"row": [1, 1, 2, 5, 7], "place": [4, 9, 4, 4, 4], "n": [1, 2, 3, 4, 5], "at": HAPPENED[:5]}
+
+
+class Seen(Source, data=pa.table(PLACED)):
+    """Where something was seen."""
+
+    row: Column[int]
+    place: Column[int]
+    n: Column[int]
+    at: EventTime
+
+
+class Here(FeatureView, entity=Spot(row=Move.row, place=Move.place), source=Seen):
+    """The row that it leaves."""
+
+    n = Seen.n.last()
+    much = Seen.n.sum(over="1d")
+
+
+class There(Here, entity=Spot(row=Move.other, place=Move.place)):
+    """The row that it goes to."""
+
+
+def test_keys_beyond_those_asked_for_are_counted_and_left_out_of_the_work(store: FeatureStore) -> None:
+    """Either view of a state may ask for the first or the last of them; a null asks for none."""
+    moves = [(2, 5, 4), (2, 2, 4), (None, 2, 4), (2, 3, None)]
+    asked = [{"row": row, "other": other, "place": place, "asked_at": HAPPENED[9]} for row, other, place in moves]
+    built = store.dataset(FeatureSet("told", Here, There), asked, as_of="asked_at", statuses=True)
+    assert '"c.row" BETWEEN 2 AND 5' in built.sql
+    assert '"c.place" BETWEEN 4 AND 4' in built.sql
+    assert built.set_aside["Seen"].rows == 5
+    table = built.to_arrow()
+    assert table.column("here__n").to_pylist() == [3, 3, None, None]
+    assert table.column("there__n").to_pylist() == [4, 3, 3, None]
+    assert table.column("there__much").to_pylist() == [4, 3, 3, None]
+    assert table.column("here__n__status").to_pylist() == ["ok", "ok", "not_found", "not_found"]
+    nobody = store.dataset(FeatureSet("told", Here), [asked[2]], as_of="asked_at", statuses=True)
+    assert nobody.to_arrow().column("here__much__status").to_pylist() == ["not_found"]

@@ -64,7 +64,7 @@ def _tiled(width: int, late_us: int, *, some: bool) -> Choosing:
                 late = late_us if lag_us is None else lag_us
                 widths = widths_for(width, last_us - first_us, 0 if lag_us is not None else late)
                 tilings[view.name] = Tiling(busy, widths, first_us, last_us, late, lag_us is None, lag_us is None)
-        return Choices(known, tilings, before_us=chosen.before_us)
+        return Choices(known, tilings, seen=chosen.seen)
 
     return choosing
 
