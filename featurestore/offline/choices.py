@@ -37,6 +37,9 @@ MOST_US = 1 << 60
 SHARES = (0.5, 0.9, 0.99, 0.999)
 """Shares of the rows that may be on time where rows become visible differently long after they happen."""
 
+ASKED = "fs_asked"
+"""The variable of DuckDB that says what is asked: how many questions, and their bounds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -126,14 +129,14 @@ def choose(
         source: (rows, lag_us, True) for source, (rows, lag_us) in (declared or {}).items()
     }
     found |= {source: _known(connection, table) for source, table in tables.items() if source not in found}
-    asked, seen = _asked(connection, plan)
+    asked, seen, bounds = _asked(connection, plan)
     known = {}
     for state in plan.states:
         rows, lag_us, alike = found[state.scan.source]
         account = (accounts or {}).get(state.scan.source)
         once = account is not None and not account.states[state.id].duplicate
         known[state.id] = Known(lag_us, alike, once, rows >= MANY_ROWS and asked * FEW <= rows)
-    tilings, why, made = {}, {}, []
+    tilings, why, made = {}, {}, [bounds]
     for view in plan.views:
         if view.state is not None and _spans(view, view.state, known[view.state.id]):
             tiled = _tiling(connection, view, view.state, tables[view.state.scan.source], known[view.state.id])
@@ -145,26 +148,36 @@ def choose(
     return Choices(known, tilings, why, tuple(made), seen)
 
 
-def _asked(connection: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[int, dict[str, tuple[str, ...]]]:
-    """How many questions there are, and what they leave out of each state: rows that happen at the last instant asked
-    for or later, which no question sees (R3) nor another delivery of them, and keys before the first and after the last
-    that is asked for."""
-    whole = [given.name for given in plan.inputs if given.dtype == INT64]
-    edges = [f"{edge}({quoted(f'i_{name}')})" for name in whole for edge in ("min", "max")]
-    [(count, last_us, *found)] = connection.execute(
-        f"SELECT {', '.join(['count(*)', 'max(as_of_us)', *edges])} FROM asked"
-    ).fetchall()
-    ends = dict(zip(whole, zip(found[::2], found[1::2], strict=True), strict=True))
+def _asked(connection: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[int, dict[str, tuple[str, ...]], str]:
+    """How many questions there are, what they leave out of each state, and the statement that found it: rows that
+    happen at the last instant asked for or later, which no question sees (R3) nor another delivery of them, and keys
+    before the first and after the last that is asked for.
+
+    The bounds are in a variable, which is a constant to DuckDB's planner, so the text of the SELECT fits all questions.
+    """
+    whole = {given.name for given in plan.inputs if given.dtype == INT64}
+    fields = {"questions": "count(*)", "last_us": "max(as_of_us)"}
     seen: dict[str, tuple[str, ...]] = {}
-    for state in plan.states if count else ():
-        tests = [f"event_at_us < {last_us}"]
+    for state in plan.states:
+        tests = [f"event_at_us < {_bound('last_us')}"]
         for place, name in enumerate(state.key):
-            pairs = [ends.get(view.inputs[place], (None, None)) for view in plan.views if view.state == state]
-            lows, highs = zip(*pairs, strict=True)
-            if None not in lows:
-                tests.append(f"{quoted(held(name))} BETWEEN {min(lows)} AND {max(highs)}")
+            asking = dict.fromkeys(view.inputs[place] for view in plan.views if view.state == state)
+            if whole.issuperset(asking):
+                inputs = [quoted(f"i_{each}") for each in asking]
+                low, high = f"low_{len(fields)}", f"high_{len(fields)}"
+                fields[low] = f"least({', '.join(f'min({each})' for each in inputs)})"
+                fields[high] = f"greatest({', '.join(f'max({each})' for each in inputs)})"
+                tests.append(f"{quoted(held(name))} BETWEEN {_bound(low)} AND {_bound(high)}")
         seen[state.id] = tuple(tests)
-    return count, seen
+    listed = ", ".join(f"'{name}': {text}" for name, text in fields.items())
+    statement = f"SET VARIABLE {ASKED} = (SELECT {{{listed}}} FROM asked)"
+    connection.execute(statement)
+    [(count,)] = connection.execute(f"SELECT {_bound('questions')}").fetchall()
+    return count, seen, statement
+
+
+def _bound(name: str) -> str:
+    return f"getvariable('{ASKED}').{name}"
 
 
 def _known(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | None, bool]:
