@@ -5,7 +5,8 @@ Both the features and the account are computed from that table, so a file is rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import duckdb
 
@@ -13,9 +14,9 @@ from featurestore.expr.nodes import ColumnRef, walk
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
 from featurestore.offline.interrupts import interruptible
-from featurestore.offline.scan import History, bad, reading, scan_sql
+from featurestore.offline.scan import History, bad, reading, scanned
 from featurestore.plan.nodes import Scan, State
-from featurestore.plan.outcomes import Counts, SetAside, reason_text
+from featurestore.plan.outcomes import KNOWN, ROW_ID, Counts, SetAside, reason_text
 
 
 def read_source(
@@ -28,7 +29,7 @@ def read_source(
     identity: bool = True,
 ) -> str:
     """Read a source into `table`, with the `identity` of rows or without. Gives the statement that did it."""
-    text = counted_sql(connection, scan, history, states, identity=identity)
+    text, _ = counted_sql(connection, scan, history, states, identity=identity)
     statement = f"CREATE TEMP TABLE {quoted(table)} AS\n{text}"
     with reading(scan):
         interruptible(connection, connection.execute, statement)
@@ -43,21 +44,72 @@ def counted_sql(
     *,
     once: bool = False,
     identity: bool = True,
-) -> str:
-    """A SELECT of a source's rows: the columns that its states need, and what the account needs; all columns of a
-    static source, whose content is part of a version. `once` as `scan_sql` has it;
+) -> tuple[str, Tally]:
+    """A SELECT of a source's rows, and what is counted of them: the columns that its states need, and what the account
+    needs; all columns of a static source, whose content is part of a version. `once` as `scanned` has it;
     `identity` may be left out where rows have no RowId."""
-    text = scan_sql(connection, scan, history, counted=True, once=once)
+    text, told = scanned(connection, scan, history, once=once)
     needed = {name for state in states for name in columns_read(state)}
     unused = [quoted(held(each.name)) for each in scan.columns if each.name not in needed and scan.event_at is not None]
     unused += [] if identity else ["row_id", "fingerprint"]
     rest = f" EXCLUDE ({', '.join(unused)})" if unused else ""
-    return f"SELECT *{rest} FROM (\n    {text}\n)"
+    return f"SELECT *{rest} FROM (\n    {text}\n)", Tally(scan, tuple(states), tuple(told))
 
 
 def keyed(state: State) -> str:
     """Whether a row has a key."""
     return " AND ".join(f"{quoted(held(name))} IS NOT NULL" for name in state.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What is counted of a source's rows in one look at them; `told` are the columns whose bad values can be told."""
+
+    scan: Scan
+    states: tuple[State, ...]
+    told: tuple[str, ...]
+
+    @property
+    def counts(self) -> str:
+        """One value over the rows of `counted_sql`, a list of numbers: of rows, of usable ones, of those that have no
+        key in each state, and of the bad values of each column."""
+        counts = [
+            "count(*)",
+            "count(*) FILTER (WHERE usable)",
+            *(f"count(*) FILTER (WHERE usable AND NOT ({keyed(state)}))" for state in self.states),
+            *(f"count(*) FILTER (WHERE {quoted(bad(name))})" for name in self.told),
+        ]
+        return f"[{', '.join(counts)}]"
+
+    @property
+    def reasons(self) -> str:
+        """One more: the number of rows that are set aside, for each code of a reason that there is without a RowId."""
+        codes = range(ROW_ID if self.scan.known_at or self.scan.delay_us else KNOWN)
+        return f"[{', '.join(f'count(*) FILTER (WHERE reason = {code})' for code in codes)}]"
+
+    def account(
+        self, counts: Sequence[int], reasons: Iterable[tuple[int, int]], history: History, facts: Mapping[str, int]
+    ) -> SetAside:
+        """The account, from the counts, and the number of rows of each reason; `facts` of the states in which rows were
+        delivered more than once."""
+        rows, usable, *rest = counts
+        unkeyed, misfits = rest[: len(self.states)], rest[len(self.states) :]
+        quarantined: dict[str, int] = {}
+        for code, count in reasons:
+            text = reason_text(self.scan, code)
+            quarantined[text] = quarantined.get(text, 0) + count
+        by_state = {}
+        for state, without in zip(self.states, unkeyed, strict=True):
+            distinct = facts.get(state.id, usable - without)
+            by_state[state.id] = Counts(distinct, usable - without - distinct, without, rows - usable)
+        return SetAside(
+            self.scan.source,
+            rows,
+            quarantined,
+            {name: count for name, count in zip(self.told, misfits, strict=True) if count},
+            history.quarantine.count(self.scan.source) if history.quarantine else 0,
+            by_state,
+        )
 
 
 def account_of(
@@ -71,32 +123,16 @@ def account_of(
     """The account of a source that was read into `table`; `facts` of a single state, if they were counted already."""
     described = connection.execute(f"DESCRIBE {quoted(table)}").fetchall()
     columns = {str(name) for name, *_ in described}
-    told = [column.name for column in scan.columns if bad(column.name) in columns]
-    counts = [
-        "count(*)",
-        "count(*) FILTER (WHERE usable)",
-        *(f"count(*) FILTER (WHERE usable AND NOT ({keyed(state)}))" for state in states),
-        *(f"count(*) FILTER (WHERE {quoted(bad(name))})" for name in told),
-    ]
-    rows, usable, *rest = connection.execute(f"SELECT {', '.join(counts)} FROM {quoted(table)}").fetchall()[0]
-    unkeyed, misfits = rest[: len(states)], rest[len(states) :]
-    repeated = _repeated(connection, scan, table, usable) if facts is None else True
-    by_state = {}
-    for state, without in zip(states, unkeyed, strict=True):
-        distinct = usable - without
-        if facts is not None:
-            distinct = facts
-        elif repeated:
-            distinct = _facts(connection, state, table)
-        by_state[state.id] = Counts(distinct, usable - without - distinct, without, rows - usable)
-    return SetAside(
-        scan.source,
-        rows,
-        _reasons(connection, scan, table) if rows > usable else {},
-        {name: count for name, count in zip(told, misfits, strict=True) if count},
-        history.quarantine.count(scan.source) if history.quarantine else 0,
-        by_state,
-    )
+    tally = Tally(scan, tuple(states), tuple(each.name for each in scan.columns if bad(each.name) in columns))
+    [(counts,)] = connection.execute(f"SELECT {tally.counts} FROM {quoted(table)}").fetchall()
+    rows, usable, *_ = counts
+    if facts is not None:
+        distinct = {state.id: facts for state in states}
+    elif _repeated(connection, scan, table, usable):
+        distinct = {state.id: _facts(connection, state, table) for state in states}
+    else:
+        distinct = {}
+    return tally.account(counts, _reasons(connection, table) if rows > usable else (), history, distinct)
 
 
 def columns_read(state: State) -> set[str]:
@@ -120,12 +156,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, state: State, table: str) -> i
     return int(connection.execute(f"SELECT count(*) FROM ({distinct})").fetchall()[0][0])
 
 
-def _reasons(connection: duckdb.DuckDBPyConnection, scan: Scan, table: str) -> dict[str, int]:
-    found = connection.execute(
+def _reasons(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[int, int]]:
+    return connection.execute(
         f"SELECT reason, count(*) FROM {quoted(table)} WHERE NOT usable GROUP BY reason ORDER BY reason"
     ).fetchall()
-    reasons: dict[str, int] = {}
-    for code, count in found:
-        text = reason_text(scan, code)
-        reasons[text] = reasons.get(text, 0) + count
-    return reasons

@@ -35,7 +35,7 @@ from featurestore.offline.buckets import (
     rows_of_bucket,
 )
 from featurestore.offline.choices import choose
-from featurestore.offline.connection import connect, define_kernels, define_zone, literal, quoted
+from featurestore.offline.connection import connect, define_macros, define_zone, literal, quoted
 from featurestore.offline.content import content_of
 from featurestore.offline.interrupts import interruptible
 from featurestore.offline.memory import limit_bytes, row_bytes
@@ -190,7 +190,7 @@ def _read(build: _Build) -> tuple[dict[str, SetAside], str]:
         scan, source = rows.scan, rows.scan.source
         states = [state for state in build.plan.states if state.scan.source == source]
         build.tell(f"{rows.told}: its rows into {build.work.buckets} buckets")
-        text = counted_sql(build.connection, scan, build.history, states, once=True)
+        text, _ = counted_sql(build.connection, scan, build.history, states, once=True)
         build.texts.append(bucketed_rows(text, rows, build.work.buckets))
         with reading(scan):
             folder = build.work.piece(rows.name, partial(_partition, build, build.texts[-1]))
@@ -232,7 +232,7 @@ def _answer_bucket(build: _Build, part: Part, rows: str, asked: str, path: Path)
         build.connection, choose, build.connection, part.plan(build.plan), {source: f"{source}.bucket"}
     )
     sql = answers_sql(part, build.plan, rows, choices)
-    define_kernels(build.connection, sql)
+    define_macros(build.connection, sql)
     build.run(_copy(sql, path))
 
 
@@ -260,7 +260,7 @@ def _write(
         sql = features_sql(plan, build.parts, some, statuses=statuses)
         if first == 0:
             build.texts.append(sql)
-            define_kernels(connection, sql)
+            define_macros(connection, sql)
         found: pa.Table = connection.sql(sql).to_arrow_table()
         return found
 

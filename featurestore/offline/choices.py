@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from featurestore.define.data import Frame, Parquet
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
 from featurestore.offline.states import key_names
@@ -15,6 +16,7 @@ from featurestore.offline.tiles import Tiling, widths_for
 from featurestore.offline.windows import instant_of
 from featurestore.plan.nodes import Answer, Plan, State, View
 from featurestore.plan.outcomes import SetAside
+from featurestore.semantics.dtypes import INT64
 from featurestore.semantics.folds import FOLDS
 from featurestore.semantics.instants import LATEST_US
 from featurestore.semantics.windows import Span
@@ -34,6 +36,9 @@ MOST_US = 1 << 60
 """No tile is wider: what is found by cells of some of its widths must be an integer still."""
 SHARES = (0.5, 0.9, 0.99, 0.999)
 """Shares of the rows that may be on time where rows become visible differently long after they happen."""
+
+ASKED = "fs_asked"
+"""The variable of DuckDB that says what is asked: how many questions, and their bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,16 @@ NOTHING = Known()
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What was chosen: `known` by state, `tilings` by view; why, by view; and statements that made tables for it."""
+    """What was chosen: `known` by state, `tilings` by view; why, by view; and statements that made tables for it.
+
+    `seen` has tests by state, which every row passes that some question sees.
+    """
 
     known: Mapping[str, Known] = field(default_factory=dict)
     tilings: Mapping[str, Tiling] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
     made: tuple[str, ...] = ()
+    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def known_of(self, state: State) -> Known:
         """What is known of the rows of a state."""
@@ -81,23 +90,53 @@ def is_latest(state: State, answer: Answer, known: Known) -> bool:
     return use.fold == "last" and use.by is None and not answer.node.span.offset_us and known.lag_us is not None
 
 
+def straight_sources(plan: Plan, lags: Mapping[str, int]) -> set[str]:
+    """The sources whose rows can go straight into the answers, since nothing must be counted of them first: those of
+    which only the latest row is asked, and where the declaration says when rows become visible. `lags` has these.
+
+    Of rows with a RowId it is counted whether any was delivered twice, and what a static source holds is hashed; a file
+    of text would be read twice to count its rows.
+    """
+    found = {
+        source
+        for source, scan in plan.scans.items()
+        if source in lags
+        and isinstance(scan.data, (Parquet, Frame))
+        and scan.event_at is not None
+        and scan.row_id is None
+    }
+    for view in plan.views:
+        if view.state is not None and view.state.scan.source in found:
+            known = Known(lags[view.state.scan.source])
+            if not all(is_latest(view.state, answer, known) for answer in view.answers):
+                found.discard(view.state.scan.source)
+    return found
+
+
 def choose(
     connection: duckdb.DuckDBPyConnection,
     plan: Plan,
     tables: Mapping[str, str],
     accounts: Mapping[str, SetAside] | None = None,
+    declared: Mapping[str, tuple[int, int]] | None = None,
 ) -> Choices:
-    """Count and choose, for the questions in `asked` and the rows in a table for each source. `accounts` tell where
-    nothing was delivered twice."""
-    found = {source: _known(connection, table) for source, table in tables.items()}
-    [(asked,)] = connection.execute("SELECT count(*) FROM asked").fetchall()
+    """Count and choose, for the questions in `asked` and the rows in a table for each source.
+
+    `accounts` tell where nothing was delivered twice. A source that is `declared`, with the number of its rows and how
+    long after they happen all become visible, is not looked at for that; one that is read straight has no table.
+    """
+    found: dict[str, tuple[int, int | None, bool]] = {
+        source: (rows, lag_us, True) for source, (rows, lag_us) in (declared or {}).items()
+    }
+    found |= {source: _known(connection, table) for source, table in tables.items() if source not in found}
+    asked, seen, bounds = _asked(connection, plan)
     known = {}
     for state in plan.states:
         rows, lag_us, alike = found[state.scan.source]
-        counts = accounts[state.scan.source].states[state.id] if accounts else None
-        once = counts is not None and not counts.duplicate
+        account = (accounts or {}).get(state.scan.source)
+        once = account is not None and not account.states[state.id].duplicate
         known[state.id] = Known(lag_us, alike, once, rows >= MANY_ROWS and asked * FEW <= rows)
-    tilings, why, made = {}, {}, []
+    tilings, why, made = {}, {}, [bounds]
     for view in plan.views:
         if view.state is not None and _spans(view, view.state, known[view.state.id]):
             tiled = _tiling(connection, view, view.state, tables[view.state.scan.source], known[view.state.id])
@@ -106,7 +145,39 @@ def choose(
                 made.append(statement)
             else:
                 why[view.name] = f"row by row: no key has {BUSY_ROWS} rows and enough questions for tiles to pay"
-    return Choices(known, tilings, why, tuple(made))
+    return Choices(known, tilings, why, tuple(made), seen)
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[int, dict[str, tuple[str, ...]], str]:
+    """How many questions there are, what they leave out of each state, and the statement that found it: rows that
+    happen at the last instant asked for or later, which no question sees (R3) nor another delivery of them, and keys
+    before the first and after the last that is asked for.
+
+    The bounds are in a variable, which is a constant to DuckDB's planner, so the text of the SELECT fits all questions.
+    """
+    whole = {given.name for given in plan.inputs if given.dtype == INT64}
+    fields = {"questions": "count(*)", "last_us": "max(as_of_us)"}
+    seen: dict[str, tuple[str, ...]] = {}
+    for state in plan.states:
+        tests = [f"event_at_us < {_bound('last_us')}"]
+        for place, name in enumerate(state.key):
+            asking = dict.fromkeys(view.inputs[place] for view in plan.views if view.state == state)
+            if whole.issuperset(asking):
+                inputs = [quoted(f"i_{each}") for each in asking]
+                low, high = f"low_{len(fields)}", f"high_{len(fields)}"
+                fields[low] = f"least({', '.join(f'min({each})' for each in inputs)})"
+                fields[high] = f"greatest({', '.join(f'max({each})' for each in inputs)})"
+                tests.append(f"{quoted(held(name))} BETWEEN {_bound(low)} AND {_bound(high)}")
+        seen[state.id] = tuple(tests)
+    listed = ", ".join(f"'{name}': {text}" for name, text in fields.items())
+    statement = f"SET VARIABLE {ASKED} = (SELECT {{{listed}}} FROM asked)"
+    connection.execute(statement)
+    [(count,)] = connection.execute(f"SELECT {_bound('questions')}").fetchall()
+    return count, seen, statement
+
+
+def _bound(name: str) -> str:
+    return f"getvariable('{ASKED}').{name}"
 
 
 def _known(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | None, bool]:

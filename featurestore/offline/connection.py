@@ -7,8 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from featurestore.semantics.kernels.table import macros_used
-from featurestore.semantics.macros import MACROS
+from featurestore.semantics.macros import EVERYWHERE, MACROS, macros_of
 from featurestore.semantics.zones import local_offsets, offsets, wall_offsets
 
 CSV_OPTIONS = "header = true, delim = ',', quote = '\"', escape = '\"', comment = '', skip = 0"
@@ -23,8 +22,8 @@ def connect(
     memory_limit: str | None = None,
     spill: Path | None = None,
 ) -> duckdb.DuckDBPyConnection:
-    """A new in-memory database that may open files below `folders` only, load no extension, and knows the macros of
-    the semantics. What goes beyond its memory is put into the folder `spill`."""
+    """A new in-memory database that may open files below `folders` only, load no extension, and knows the macros that
+    every road needs. What goes beyond its memory is put into the folder `spill`."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
@@ -39,15 +38,17 @@ def connect(
     connection.execute(f"SET allowed_directories = [{allowed}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-    for head, body in MACROS.items():
-        connection.execute(f"CREATE TEMP MACRO {head} AS {body}")
+    for head in EVERYWHERE:
+        connection.execute(f"CREATE TEMP MACRO {head} AS {MACROS[head]}")
     return connection
 
 
-def define_kernels(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Make the kernels that a query calls known to a connection; all of them would cost every connection dearly."""
-    for head, body in macros_used(sql).items():
-        connection.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}")
+def define_macros(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Make the macros and kernels that a query calls known to a connection; all of them would cost every connection
+    dearly."""
+    for head, body in macros_of(sql).items():
+        if head not in EVERYWHERE:
+            connection.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}")
 
 
 def define_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:

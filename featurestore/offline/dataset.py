@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +15,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.offline.accounts import account_of, read_source
+from featurestore.offline.accounts import account_of, counted_sql, read_source
 from featurestore.offline.bounded import Bounds, Progress, build_bounded
-from featurestore.offline.choices import NO_CHOICES, Choices, choose
+from featurestore.offline.choices import NO_CHOICES, Choices, choose, straight_sources
 from featurestore.offline.connection import (
     connect,
-    define_kernels,
+    define_macros,
     define_zone,
     offset_macro,
     quoted,
@@ -31,16 +31,15 @@ from featurestore.offline.explain import explained
 from featurestore.offline.interrupts import interruptible
 from featurestore.offline.memory import buckets_for, limit_bytes, memory_told
 from featurestore.offline.python_functions import calling, row_functions
-from featurestore.offline.scan import History, scan_sql
-from featurestore.offline.select import select_sql
+from featurestore.offline.scan import History, lag_of, scan_sql
+from featurestore.offline.select import select_sql, tally_names
 from featurestore.offline.spine import Spine, ask, check_names, held_spine, spine_of
 from featurestore.offline.states import zones_of
 from featurestore.offline.written import check_target, side_by_side, write_table, written
 from featurestore.plan.certificates import Certificate
 from featurestore.plan.nodes import Plan
 from featurestore.plan.outcomes import SetAside
-from featurestore.semantics.kernels.table import macros_used
-from featurestore.semantics.macros import MACROS
+from featurestore.semantics.macros import macros_of
 from featurestore.tables import pandas_frame
 
 if TYPE_CHECKING:
@@ -185,29 +184,77 @@ def _at_once(
             define_zone(connection, zone)
         ask(connection, plan, spine, as_of)
         clock.took("spine")
-        readings, accounts, contents, texts = [], {}, [], {}
-        for source, scan in scans.items():
-            read, states = f"{source}.read", [state for state in plan.states if state.scan.source == source]
-            identity = scan.row_id is not None
-            readings.append(read_source(connection, scan, history, states, read, identity=identity))
-            accounts[source] = account_of(connection, scan, history, states, read)
-            if source in plan.static_sources:
-                contents.append((source, content_of(connection, scan, quoted(read))))
-            texts[source] = f"SELECT * FROM {quoted(read)}"
-        clock.took("sources")
-        choices = choose(connection, plan, {source: f"{source}.read" for source in scans}, accounts)
-        sql = select_sql(plan, texts, choices, statuses=statuses)
-        define_kernels(connection, sql)
-        with calling(connection, plan):
-            answers = interruptible(connection, lambda: connection.sql(sql).to_arrow_table())
-        clock.took("features")
+        lags = {source: lag for source, scan in scans.items() if (lag := lag_of(scan, history)) is not None}
+        straight = straight_sources(plan, lags) if spine.rows else set()
+        try:
+            found = _answered(connection, plan, history, lags, straight, statuses, clock)
+        except duckdb.Error as error:
+            if not straight or isinstance(error, (duckdb.OutOfMemoryException, duckdb.InterruptException)):
+                raise
+            # what cannot be read is told by the road that reads each source by itself
+            found = _answered(connection, plan, history, lags, set(), statuses, clock)
     finally:
         connection.close()
-    table = side_by_side(spine.table(), answers, plan, statuses=statuses)
-    version = plan.version_with(contents)
-    told = explained(plan, as_of, table.num_rows, version, accounts, clock.seconds, choices)
-    text = ";\n\n".join([*readings, *choices.made, sql])
-    return Dataset(table, f"{_preamble(plan, sql)}{text}", version, accounts, told)
+    table = side_by_side(spine.table(), found.table, plan, statuses=statuses)
+    version = plan.version_with(found.contents)
+    told = explained(plan, as_of, table.num_rows, version, found.accounts, clock.seconds, found.choices)
+    return Dataset(table, f"{_preamble(plan, found.sql)}{found.sql}", version, found.accounts, told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """The answers to all questions, what was said of the sources and of their contents, and the statements that did
+    it."""
+
+    table: pa.Table
+    accounts: dict[str, SetAside]
+    contents: list[tuple[str, str]]
+    choices: Choices
+    sql: str
+
+
+def _answered(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    history: History,
+    lags: Mapping[str, int],
+    straight: Collection[str],
+    statuses: bool,
+    clock: _Clock,
+) -> _Answers:
+    """Answer what is `asked`. The rows of `straight` sources, which are never pushed to, are read by the SELECT itself,
+    those of others before."""
+    readings, accounts, contents, texts, tallies, declared = [], {}, [], {}, {}, {}
+    for source, scan in plan.scans.items():
+        read, states = f"{source}.read", [state for state in plan.states if state.scan.source == source]
+        if source in straight:
+            texts[source], tallies[source] = counted_sql(connection, scan, history, states, identity=False)
+            [(rows,)] = connection.execute(f"SELECT count(*) FROM ({texts[source]})").fetchall()
+            declared[source] = (rows, lags[source])
+            continue
+        identity = scan.row_id is not None
+        readings.append(read_source(connection, scan, history, states, read, identity=identity))
+        accounts[source] = account_of(connection, scan, history, states, read)
+        if (lag := lag_of(scan, history)) is not None:  # asked now: a row may have been pushed just before it was read
+            declared[source] = (accounts[source].rows, lag)
+        if source in plan.static_sources:
+            contents.append((source, content_of(connection, scan, quoted(read))))
+        texts[source] = f"SELECT * FROM {quoted(read)}"
+    clock.took("sources")
+    tables = {source: f"{source}.read" for source in texts if source not in straight}
+    choices = choose(connection, plan, tables, accounts, declared)
+    sql = select_sql(plan, texts, choices, statuses=statuses, tallies=tallies)
+    define_macros(connection, sql)
+    with calling(connection, plan):
+        answers = interruptible(connection, lambda: connection.sql(sql).to_arrow_table())
+    for source, tally in tallies.items():
+        names = tally_names(source)
+        counts, reasons = (answers.column(name)[0].as_py() for name in names)
+        accounts[source] = tally.account(counts, ((code, n) for code, n in enumerate(reasons) if n), history, {})
+        answers = answers.drop_columns(list(names))
+    clock.took(f"features with the rows of {', '.join(tallies)}" if tallies else "features")
+    in_order = {source: accounts[source] for source in plan.scans}
+    return _Answers(answers, in_order, contents, choices, ";\n\n".join([*readings, *choices.made, sql]))
 
 
 @contextmanager
@@ -260,7 +307,7 @@ def answer_canonical(
                 connection.execute(f"CREATE TEMP VIEW {quoted(f'{source}.read')} AS {text}")
             choices = choosing(connection, plan, {source: f"{source}.read" for source in texts})
         sql = select_sql(plan, texts, choices, statuses=True, canonical=True)
-        define_kernels(connection, sql)
+        define_macros(connection, sql)
         with calling(connection, plan):
             answers: pa.Table = connection.sql(sql).to_arrow_table()
         return answers
@@ -269,9 +316,8 @@ def answer_canonical(
 
 
 def _preamble(plan: Plan, sql: str) -> str:
-    """The macros that the SELECT uses, so that the text says all; the tables of zones are named, not spelled out."""
-    known = MACROS | macros_used(sql)
-    macros = "".join(f"CREATE TEMP MACRO {head} AS {body};\n" for head, body in known.items())
+    """The macros that the text uses, so that it says all; the tables of zones are named, not spelled out."""
+    macros = "".join(f"CREATE TEMP MACRO {head} AS {body};\n" for head, body in macros_of(sql).items())
     zones = "".join(
         f"-- {offset_macro(zone)}(x), {wall_offset_macro(zone)}(x): offset of {zone} from the pinned tzdata\n"
         for zone in sorted(zones_of(plan.expressions))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from featurestore.offline.accounts import account_of, read_source
-from featurestore.offline.connection import connect, define_kernels, define_zone
+from featurestore.offline.connection import connect, define_macros, define_zone
 from featurestore.offline.content import content_of
 from featurestore.offline.scan import History, reading, scan_sql
 from featurestore.offline.states import key_names, state_sql, zones_of
@@ -42,7 +42,7 @@ def state_rows(state: State, history: History, clock_us: int, longest_us: int | 
             define_zone(connection, zone)
         read_source(connection, state.scan, history, [state], "source_rows")
         sql = state_sql(state, "source_rows")
-        define_kernels(connection, sql)
+        define_macros(connection, sql)
         connection.execute(f"CREATE TEMP TABLE facts AS {sql}")
         facts = connection.execute("SELECT count(*) FROM facts").fetchall()[0][0]
         account = account_of(connection, state.scan, history, [state], "source_rows", facts)

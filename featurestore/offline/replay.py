@@ -14,7 +14,7 @@ from typing import Self
 import pyarrow as pa
 
 from featurestore.offline.columns import held
-from featurestore.offline.connection import connect, define_kernels, define_zone, quoted
+from featurestore.offline.connection import connect, define_macros, define_zone, quoted
 from featurestore.offline.content import content_of
 from featurestore.offline.python_functions import calling
 from featurestore.offline.scan import History, placed_sql, reading
@@ -110,7 +110,7 @@ class Replay:
         } | dict(rows or {})
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE asked AS {asked}")
         sql = select_sql(plan, texts, statuses=True, canonical=True)
-        define_kernels(self.connection, sql)
+        define_macros(self.connection, sql)
         with calling(self.connection, plan):
             found: pa.Table = self.connection.sql(sql).to_arrow_table()
         return found

@@ -74,20 +74,28 @@ def files_of(source: str, data: Parquet | Csv | DuckDBTable | Query, root: Path)
     return files
 
 
-def scan_sql(
-    connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, *, counted: bool = False, once: bool = False
-) -> str:
+def scan_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> str:
     """A SELECT of the source's rows: its columns as `held` names them, `event_at_us`, `known_at_us`, `row_id`,
     `fingerprint`, `usable`.
 
-    With `counted` also `reason`, the code of why a row is not usable, and for each column of which that can be said
-    whether its null was a bad value, as `bad` names it. A SELECT that is run `once` holds no log in memory.
     Raises: MissingColumn, NaiveTime, InputError  when the data does not fit the declaration.
+    """
+    return scanned(connection, scan, history, counted=False)[0]
+
+
+def scanned(
+    connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, *, counted: bool = True, once: bool = False
+) -> tuple[str, list[str]]:
+    """The SELECT of `scan_sql` with `reason`, the code of why a row is not usable, and for some columns, which are
+    given too, whether their null was a bad value, as `bad` names it. A SELECT that is run `once` holds no log in
+    memory.
+
+    Raises: as `scan_sql`.
     """
     if scan.source in history.rows:
         connection.register(f"rows_{scan.source}", history.rows[scan.source])
         extra = f", {_reason(scan, ())} AS reason" if counted else ""
-        return f"SELECT *{extra} FROM {quoted(f'rows_{scan.source}')}"
+        return f"SELECT *{extra} FROM {quoted(f'rows_{scan.source}')}", []
     if scan.zone:
         define_zone(connection, scan.zone)
     logged = history.log is not None and bool(history.log.head(scan.source))
@@ -102,15 +110,21 @@ def scan_sql(
         parts.append(_nothing_sql(scan))
     union = "\n      UNION ALL ".join(parts)
     columns = ", ".join(quoted(name) for name in (*(held(column.name) for column in scan.columns), *TIMES))
-    marks = [f"{_usable(scan)} AS usable", f"{_fingerprint(scan)} AS fingerprint"]
+    marks = [f"{_usable(scan, logged)} AS usable", f"{_fingerprint(scan)} AS fingerprint"]
+    bads = [name for name in told if counted and name not in (scan.event_at, scan.known_at, scan.row_id)]
     if counted:
-        marks.append(f"{_reason(scan, told)} AS reason")
-        marks += [
-            f"{quoted(held(name))} IS NULL AND {quoted(stood(name))} > 0 AS {quoted(bad(name))}"
-            for name in told
-            if name not in (scan.event_at, scan.known_at, scan.row_id)
-        ]
-    return f"SELECT {columns}, {', '.join(marks)}\n    FROM (\n      {union}\n    )"
+        marks.append(f"{_reason(scan, told, logged)} AS reason")
+        marks += [f"{quoted(held(name))} IS NULL AND {quoted(stood(name))} > 0 AS {quoted(bad(name))}" for name in bads]
+    return f"SELECT {columns}, {', '.join(marks)}\n    FROM (\n      {union}\n    )", bads
+
+
+def lag_of(scan: Scan, history: History) -> int | None:
+    """How long after it happens every row of a source becomes visible, where its declaration says so; None where each
+    row says for itself when it was known."""
+    stamped = history.log is not None and bool(history.log.head(scan.source))
+    if scan.known_at is not None or scan.source in history.rows or stamped:
+        return None
+    return scan.delay_us
 
 
 @contextmanager
@@ -118,7 +132,7 @@ def reading(scan: Scan) -> Iterator[None]:
     """Turn what DuckDB says of a source's files into InputError."""
     try:
         yield
-    except (duckdb.DatabaseError, duckdb.InvalidInputException) as error:
+    except duckdb.Error as error:
         if isinstance(error, (duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InterruptException)):
             raise
         if "No space left" in str(error):  # it is written elsewhere what is read here
@@ -180,9 +194,18 @@ def bad(name: str) -> str:
     return f"b.{name}"
 
 
-def _usable(scan: Scan) -> str:
+def _judged(scan: Scan, logged: bool) -> list[tuple[str, int, str | None]]:
+    """The times that say whether a row is usable, whose fault it is if not, and their columns; where no row is `logged`
+    and all are known when they happen, that is one time."""
+    judged = [("event_at_us", EVENT, scan.event_at)]
+    if logged or scan.known_at or scan.delay_us:
+        judged.append(("known_at_us", KNOWN, scan.known_at))
+    return judged
+
+
+def _usable(scan: Scan, logged: bool = True) -> str:
     """R16: a row counts when it has an instant, and a RowId where one is declared."""
-    tests = [_in_range(name) for name in ("event_at_us", "known_at_us")]
+    tests = [_in_range(place) for place, *_ in _judged(scan, logged)]
     return " AND ".join([*tests, *(["row_id IS NOT NULL"] if scan.row_id else [])])
 
 
@@ -190,7 +213,7 @@ def _in_range(name: str) -> str:
     return f"coalesce({name} BETWEEN {EARLIEST_US} AND {LATEST_US}, FALSE)"
 
 
-def _reason(scan: Scan, told: Sequence[str]) -> str:
+def _reason(scan: Scan, told: Sequence[str], logged: bool = True) -> str:
     """The code of why a row is not usable, null where it is; `told` are the columns that say what stood in them."""
 
     def null(whose: int, name: str | None) -> str:
@@ -198,11 +221,12 @@ def _reason(scan: Scan, told: Sequence[str]) -> str:
 
     cases = [
         f"WHEN {place} IS NULL THEN {null(whose, name)} WHEN NOT {_in_range(place)} THEN {whose + OUT_OF_RANGE}"
-        for place, whose, name in (("event_at_us", EVENT, scan.event_at), ("known_at_us", KNOWN, scan.known_at))
+        for place, whose, name in _judged(scan, logged)
     ]
     if scan.row_id:
         cases.append(f"WHEN row_id IS NULL THEN {null(ROW_ID, scan.row_id)}")
-    return f"CAST(CASE {' '.join(cases)} END AS TINYINT)"
+    # most rows are usable, and need not be asked why they are not
+    return f"CASE WHEN NOT ({_usable(scan, logged)}) THEN CAST(CASE {' '.join(cases)} END AS TINYINT) END"
 
 
 def _fingerprint(scan: Scan) -> str:

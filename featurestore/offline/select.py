@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from featurestore.expr.nodes import Aggregate, AsOf, FeatureRef, RequestRef, walk
 from featurestore.expr.printing import text_of
+from featurestore.offline.accounts import Tally
 from featurestore.offline.answers import answer_sql, label_of, part_of
 from featurestore.offline.choices import NO_CHOICES, Choices, is_latest
 from featurestore.offline.connection import quoted
@@ -25,6 +28,7 @@ def select_sql(
     statuses: bool = False,
     canonical: bool = False,
     answered: dict[str, str] | None = None,
+    tallies: Mapping[str, Tally] | None = None,
 ) -> str:
     """The whole plan over a table `asked` (`spine_row`, `as_of_us`, `i_<input>`), one row out for each row in, in its
     order.
@@ -32,11 +36,16 @@ def select_sql(
     `scans` holds the SELECT of each source. `choices` change how it is computed and no answer. With `statuses`, every
     feature is followed by `<feature>__status`; with `canonical`, values stay as the product computes them. `answered`
     stands in for the sources: for each view with aggregates, a SELECT of `spine_row` and of the value `a<place>` and
-    the status `s<place>` of each answer.
+    the status `s<place>` of each answer. The rows of a source with a tally are read by this statement and kept
+    meanwhile, and its first row has what was counted of them, in columns that `tally_names` names.
     """
-    select = Ctes()
+    select, tallies = Ctes(), tallies or {}
     for source, body in scans.items():
-        select.add(cte_name(source, "rows"), f"{source}: history and log", body)
+        rows = select.add(cte_name(source, "rows"), f"{source}: history and log", body, kept=source in tallies)
+        if source in tallies:
+            tally = tallies[source]
+            tallied = f"SELECT {tally.counts} AS counts, {tally.reasons} AS reasons FROM {rows}"
+            select.add(cte_name(source, "tally"), f"{source}: how many rows, and what of them does not count", tallied)
     states = () if answered is not None else plan.states
     lanes = {state.id: _state_ctes(select, state, plan, choices) for state in states}
     for view in plan.views:
@@ -50,7 +59,19 @@ def select_sql(
         if statuses:
             columns.append(f"CAST({place.format('s')} AS UTINYINT) AS {quoted(f'{output.name}__status')}")
     joins = "".join(f"\nJOIN {name} USING (spine_row)" for name in others)
+    for source in tallies:
+        tally_cte = quoted(cte_name(source, "tally"))
+        joins += f"\nCROSS JOIN {tally_cte}"
+        columns += [
+            f"CASE WHEN {first}.spine_row = 0 THEN {tally_cte}.{each} END AS {quoted(name)}"
+            for each, name in zip(("counts", "reasons"), tally_names(source), strict=True)
+        ]
     return select.text(f"SELECT\n  {f',{chr(10)}  '.join(columns)}\nFROM {first}{joins}\nORDER BY {first}.spine_row")
+
+
+def tally_names(source: str) -> tuple[str, str]:
+    """The columns of a source's counts and reasons; no feature is called so."""
+    return f"{source}.counts", f"{source}.reasons"
 
 
 def _state_ctes(select: Ctes, state: State, plan: Plan, choices: Choices) -> str:
@@ -62,7 +83,7 @@ def _state_ctes(select: Ctes, state: State, plan: Plan, choices: Choices) -> str
     facts = select.add(
         state.id,
         f"{state.scan.source} by {', '.join(state.key)}: what each row brings",
-        state_sql(state, rows, once=known.once or state.scan.row_id is None),
+        state_sql(state, rows, once=known.once or state.scan.row_id is None, seen=choices.seen.get(state.id, ())),
     )
     if not uses:
         return facts

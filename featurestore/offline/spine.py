@@ -24,7 +24,7 @@ from featurestore.errors import (
     did_you_mean,
     rename_to,
 )
-from featurestore.offline.columns import NAIVE, canonical_column, item_of
+from featurestore.offline.columns import NAIVE, canonical_column, item_of, stood_there
 from featurestore.offline.connection import CSV_OPTIONS, connect, literal, quoted
 from featurestore.offline.expressions import sql_type
 from featurestore.offline.interrupts import interruptible
@@ -206,7 +206,7 @@ def ask(
     plan: Plan,
     spine: Spine,
     as_of: str,
-    keep: Callable[[str], str] = "CREATE TEMP TABLE asked AS {}".format,
+    keep: Callable[[str], str] | None = None,
 ) -> None:
     """Create the table `asked` from a spine: `spine_row`, `as_of_us` and `i_<input>`, canonical and checked. `keep` may
     make another statement of their SELECT.
@@ -244,20 +244,33 @@ def ask(
     places = {
         name: f"s{place}" for place, name in enumerate(dict.fromkeys([as_of, *(each.name for each in plan.inputs)]))
     }
-    connection.register("spine", _numbered(spine, places).schema.empty_table())
+    numbered = _numbered(spine, places)
+    portions = not isinstance(numbered, pa.Table)
+    connection.register("spine", numbered.schema.empty_table() if portions else numbered)
     described = {
         str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE SELECT * FROM spine").fetchall()
     }
     types = {name: (place, described[place]) for name, place in places.items()}
     instants = _converted(Input(as_of, TIMESTAMP, False), types, plan)
     values = {given: _converted(given, types, plan) for given in plan.inputs}
-    connection.register("spine", _numbered(spine, places))
-    _check(connection, as_of, instants, {types[given.name]: (given, text) for given, text in values.items()})
+    checked = [
+        (*types[given.name], given, text)
+        for given, text in values.items()
+        if types[given.name][1] not in ("FLOAT", "DOUBLE") and stood_there("", types[given.name][1], given.dtype)
+    ]
+    if checked or keep is not None:
+        if portions:
+            connection.register("spine", _numbered(spine, places))
+        _check(connection, "spine", as_of, instants, checked)
     columns = [f"{instants} AS as_of_us", *(f"{text} AS {quoted(f'i_{each.name}')}" for each, text in values.items())]
-    connection.register("spine", _numbered(spine, places))
-    statement = keep(f"SELECT spine_row, {', '.join(columns)} FROM spine")
+    if portions:
+        connection.register("spine", _numbered(spine, places))
+    select = f"SELECT spine_row, {', '.join(columns)} FROM spine"
+    statement = f"CREATE TEMP TABLE asked AS {select}" if keep is None else keep(select)
     interruptible(connection, lambda: connection.execute(statement))
     connection.unregister("spine")
+    if not checked and keep is None:  # where only instants can be wrong, it is seen in the table
+        _check(connection, "asked", as_of, "as_of_us", ())
 
 
 def _numbered(spine: Spine, places: dict[str, str]) -> Any:
@@ -311,13 +324,13 @@ def _converted(given: Input, types: dict[str, tuple[str, str]], plan: Plan) -> s
 
 def _check(
     connection: duckdb.DuckDBPyConnection,
+    relation: str,
     as_of: str,
     instants: str,
-    values: dict[tuple[str, str], tuple[Input, str]],
+    checked: Sequence[tuple[str, str, Input, str]],
 ) -> None:
     """Refuse a row without a usable instant, and a value that its type cannot hold, as a lookup does; a float that is
     NaN or infinite is null on both roads. One look at the rows finds the first of each kind."""
-    checked = [(*at, *what) for at, what in values.items() if at[1] not in ("FLOAT", "DOUBLE")]
     firsts = [
         f"min(spine_row) FILTER (WHERE {instants} IS NULL OR {instants} NOT BETWEEN {EARLIEST_US} AND {LATEST_US})"
     ]
@@ -326,7 +339,7 @@ def _check(
         firsts.append(
             f"arg_min({{'row': spine_row, 'value': CAST({place} AS VARCHAR)}}, spine_row) FILTER (WHERE {wrong})"
         )
-    sql = f"SELECT {', '.join(firsts)} FROM spine"
+    sql = f"SELECT {', '.join(firsts)} FROM {relation}"
     [[instant, *bads]] = interruptible(connection, lambda: connection.execute(sql).fetchall())
     if instant is not None:
         raise MissingAsOf(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from featurestore.expr.nodes import Call, ColumnRef, Node, PythonCall, walk
 from featurestore.offline.columns import held
@@ -24,11 +24,12 @@ def key_names(state: State) -> list[str]:
     return [f"k{i}" for i in range(len(state.key))]
 
 
-def state_sql(state: State, rows: str, *, once: bool = False) -> str:
+def state_sql(state: State, rows: str, *, once: bool = False, seen: Sequence[str] = ()) -> str:
     """A SELECT of one row a fact: key, times, order, identity, `v0..` derived inputs, `w0..` filters.
 
     Rows with a null key part are left out (they are unkeyed for this state), and of several deliveries of one fact
-    one counts (R6). With `once` it is known that there is one only, and it goes without identity.
+    one counts (R6). With `once` it is known that there is one only, and it goes without identity. Rows that do not
+    pass the tests of `seen`, by their keys and when they happened, are left out.
     """
     compiler = SqlExpressions(_column)
     rows = staged(rows, (*state.inputs, *state.filters), compiler)
@@ -39,7 +40,7 @@ def state_sql(state: State, rows: str, *, once: bool = False) -> str:
     filters = [f"coalesce({compiler.value(node)}, FALSE) AS w{i}" for i, node in enumerate(state.filters)]
     identity = [] if once else ["row_id", "fingerprint"]
     columns = ",\n      ".join([", ".join([*keys, *times, order, *identity]), *inputs, *filters])
-    keyed = " AND ".join(["usable", *(f"{quoted(held(name))} IS NOT NULL" for name in state.key)])
+    tests = ["usable", *(f"{quoted(held(name))} IS NOT NULL" for name in state.key), *seen]
     names = ", ".join(quoted(held(name)) for name in state.key)
     first = (
         f"\n    QUALIFY row_number() OVER (PARTITION BY {names}, event_at_us, row_id ORDER BY "
@@ -47,7 +48,7 @@ def state_sql(state: State, rows: str, *, once: bool = False) -> str:
         if state.scan.row_id and not once
         else ""
     )
-    return f"SELECT\n      {columns}\n    FROM {rows}\n    WHERE {keyed}{first}"
+    return f"SELECT\n      {columns}\n    FROM {rows}\n    WHERE {' AND '.join(tests)}{first}"
 
 
 def asked_rows(plan: Plan, state: State, rows: str) -> str:

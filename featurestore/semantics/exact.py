@@ -90,10 +90,17 @@ MACROS: Final[dict[str, str]] = {
     # high and low halves of a sum of units; the low half is a sum of unsigned 64-bit values
     "fs_high(hi, lo)": "hi + (lo >> 64)",
     "fs_in_range(hi, lo)": "fs_high(hi, lo) BETWEEN -9223372036854775808::HUGEINT AND 9223372036854775807::HUGEINT",
-    # nearest_float() above: DuckDB's own cast from HUGEINT rounds otherwise, its parser of numbers rounds correctly
-    "fs_nearest(hi, lo)": "CAST(CAST(fs_high(hi, lo) * 18446744073709551616::HUGEINT + (lo & "
-    "18446744073709551615::HUGEINT) AS VARCHAR) AS DOUBLE)"
-    " * 5.421010862427522e-20::DOUBLE",
+    # nearest_float() above. Below 2^42 the high half with 11 bits of the low one is a float, and so is the rest: one
+    # addition rounds once. Beyond, DuckDB's parser of numbers rounds correctly, its own cast from HUGEINT does not; and
+    # it refuses to multiply the least high half with 2^64
+    "fs_nearest(hi, lo)": "CASE WHEN fs_high(hi, lo) BETWEEN -4398046511104::HUGEINT AND 4398046511103::HUGEINT THEN "
+    "CAST(CAST(fs_high(hi, lo) AS BIGINT) AS DOUBLE) "
+    "+ CAST(CAST((lo >> 53) & 2047::HUGEINT AS BIGINT) AS DOUBLE) * 0.00048828125::DOUBLE "
+    "+ CAST(CAST(lo & 9007199254740991::HUGEINT AS BIGINT) AS DOUBLE) * 5.421010862427522e-20::DOUBLE "
+    "ELSE CAST(CAST(CASE WHEN fs_high(hi, lo) < 0 THEN (fs_high(hi, lo) + 1) * 18446744073709551616::HUGEINT "
+    "+ ((lo & 18446744073709551615::HUGEINT) - 18446744073709551616::HUGEINT) "
+    "ELSE fs_high(hi, lo) * 18446744073709551616::HUGEINT + (lo & 18446744073709551615::HUGEINT) END AS VARCHAR) "
+    "AS DOUBLE) * 5.421010862427522e-20::DOUBLE END",
     # digits_to_float() above: carries run from the lowest coefficient up
     "fs_digits(coefficients)": "list_reduce(list_transform(coefficients, lambda k: {'c': k, 'v': "
     "0.0::DOUBLE, 's': 1.0::DOUBLE}), lambda a, k: {"

@@ -9,7 +9,18 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from featurestore import Column, Entity, EventTime, FeatureSet, FeatureStore, FeatureView, KnownTime, Source, rows
+from featurestore import (
+    Column,
+    Entity,
+    EventTime,
+    FeatureSet,
+    FeatureStore,
+    FeatureView,
+    KnownTime,
+    Request,
+    Source,
+    rows,
+)
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 NUMBER = 6_000
@@ -109,3 +120,74 @@ def test_late_rows_are_told_and_met_one_by_one(store: FeatureStore) -> None:
     """Rows that become visible at other times after they happen than most do are left out of tiles."""
     told = store.dataset(FeatureSet("told", OfBookings), SPINE, as_of="asked_at").explain()
     assert "; rows visible more than 0 s after they happen are met one by one" in told
+
+
+@pytest.mark.parametrize("last_us", [-1, 0, 1])
+def test_what_happens_after_the_last_question_is_counted_and_left_out_of_the_work(
+    store: FeatureStore, last_us: int
+) -> None:
+    """No question sees it (R3), so nothing is sorted, joined or added up for it; it is in the account all the same."""
+    last = HAPPENED[1_000] + timedelta(microseconds=last_us)
+    asked = [{"shop": "busy", "asked_at": at} for at in (HAPPENED[500], last)]
+    built = store.dataset(FeatureSet("told", OfSales), asked, as_of="asked_at")
+    assert "event_at_us < getvariable('fs_asked').last_us" in built.sql
+    assert built.set_aside["Sale"].rows == NUMBER
+    for row in built.to_arrow().to_pylist():
+        seen = _seen(HAPPENED, "busy", row["asked_at"])
+        assert row["of_sales__latest"] == AMOUNTS[seen[-1]]
+        assert row["of_sales__number"] == sum(HAPPENED[p] >= row["asked_at"] - timedelta(days=7) for p in seen)
+
+
+class Spot(Entity):
+    """A key of two numbers."""
+
+    row: Column[int]
+    place: Column[int]
+
+
+class Move(Request):
+    """From one row to another."""
+
+    row: Column[int]
+    other: Column[int]
+    place: Column[int]
+
+
+PLACED = {"row": [1, 1, 2, 5, 7], "place": [4, 9, 4, 4, 4], "n": [1, 2, 3, 4, 5], "at": HAPPENED[:5]}
+
+
+class Seen(Source, data=pa.table(PLACED)):
+    """Where something was seen."""
+
+    row: Column[int]
+    place: Column[int]
+    n: Column[int]
+    at: EventTime
+
+
+class Here(FeatureView, entity=Spot(row=Move.row, place=Move.place), source=Seen):
+    """The row that it leaves."""
+
+    n = Seen.n.last()
+    much = Seen.n.sum(over="1d")
+
+
+class There(Here, entity=Spot(row=Move.other, place=Move.place)):
+    """The row that it goes to."""
+
+
+def test_keys_beyond_those_asked_for_are_counted_and_left_out_of_the_work(store: FeatureStore) -> None:
+    """Either view of a state may ask for the first or the last of them; a null asks for none."""
+    moves = [(2, 5, 4), (2, 2, 4), (None, 2, 4), (2, 3, None)]
+    asked = [{"row": row, "other": other, "place": place, "asked_at": HAPPENED[9]} for row, other, place in moves]
+    built = store.dataset(FeatureSet("told", Here, There), asked, as_of="asked_at", statuses=True)
+    assert '"c.row" BETWEEN getvariable' in built.sql
+    assert '"c.place" BETWEEN getvariable' in built.sql
+    assert built.set_aside["Seen"].rows == 5
+    table = built.to_arrow()
+    assert table.column("here__n").to_pylist() == [3, 3, None, None]
+    assert table.column("there__n").to_pylist() == [4, 3, 3, None]
+    assert table.column("there__much").to_pylist() == [4, 3, 3, None]
+    assert table.column("here__n__status").to_pylist() == ["ok", "ok", "not_found", "not_found"]
+    nobody = store.dataset(FeatureSet("told", Here), [asked[2]], as_of="asked_at", statuses=True)
+    assert nobody.to_arrow().column("here__much__status").to_pylist() == ["not_found"]

@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from featurestore.expr.nodes import Call, ColumnRef, Literal
-from featurestore.offline.connection import connect, define_kernels, define_zone
+from featurestore.offline.connection import connect, define_macros, define_zone
 from featurestore.offline.expressions import SqlExpressions
 from featurestore.online.evaluate import value_of
 from featurestore.semantics.scalars import SCALAR_ROWS
@@ -76,7 +76,7 @@ def test_r10_duckdb_gives_the_bits_of_python(
     )
     connection.register("drawn", table)
     sql = f"SELECT {', '.join(compiler.value(call) for call in calls)} FROM drawn"
-    define_kernels(connection, sql)
+    define_macros(connection, sql)
     said = connection.execute(sql).fetchall()
     for values, answers in zip(drawn, said, strict=True):
         known = {f"a{i}": value for i, value in enumerate(values)}

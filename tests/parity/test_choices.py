@@ -50,7 +50,8 @@ def _tiled(width: int, late_us: int, *, some: bool) -> Choosing:
     """Tiles for all keys of all views, or for the keys of every other question."""
 
     def choosing(connection: duckdb.DuckDBPyConnection, plan: Plan, tables: Mapping[str, str]) -> Choices:
-        known = {state: replace(each, few=some) for state, each in choose(connection, plan, tables).known.items()}
+        chosen = choose(connection, plan, tables)
+        known = {state: replace(each, few=some) for state, each in chosen.known.items()}
         tilings = {}
         for view in plan.views:
             if view.state is not None:
@@ -63,7 +64,7 @@ def _tiled(width: int, late_us: int, *, some: bool) -> Choosing:
                 late = late_us if lag_us is None else lag_us
                 widths = widths_for(width, last_us - first_us, 0 if lag_us is not None else late)
                 tilings[view.name] = Tiling(busy, widths, first_us, last_us, late, lag_us is None, lag_us is None)
-        return Choices(known, tilings)
+        return Choices(known, tilings, seen=chosen.seen)
 
     return choosing
 

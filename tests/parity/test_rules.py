@@ -278,6 +278,8 @@ def test_r9_sums_are_exact_whatever_the_order(say: Say) -> None:
     most = [fact(1, n=2**63 - 1), fact(2, n=1, at=5)]
     assert say(Facts.whole, most, [5, 6]) == [(2**63 - 1, OK), (None, OVERFLOW)]
     assert say(Facts.whole_or, most, [6]) == [(None, OVERFLOW)]
+    least = [fact(1, x=-(2.0**62)), fact(2, x=-(2.0**62)), fact(3, at=5, x=-(2.0**-64))]
+    assert say(Facts.total, least, [5, 6]) == [(-(2.0**63), OK), (None, OVERFLOW)]
     assert values(say(Facts.spread, [fact(1, x=1e9 + 1), fact(2, x=1e9 + 3)], [9])) == [2.0]
 
 

@@ -6,6 +6,7 @@ import math
 import re
 from fractions import Fraction
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,3 +117,19 @@ def polynomial(coefficients: tuple[str, ...], limbs: dict[str, int]) -> int:
             assert re.fullmatch(r"-?\d+( \* -?\d+)*", term)
             total += math.prod(map(int, term.split(" * "))) * 2 ** (32 * place)
     return total
+
+
+@given(st.lists(st.integers(-(2**127), 2**127 - 1) | st.integers(-(2**108), 2**108), min_size=1, max_size=20))
+def test_r9_duckdb_rounds_a_total_as_python_does(totals: list[int]) -> None:
+    """Its halves become the float that Python's division gives: within what one addition rounds, and beyond."""
+    edges = [sign * (1 << place) + beside for sign in (1, -1) for place in (106, 107) for beside in (-1, 0, 1)]
+    ties = [(1 << 53 + place) + (1 << place) // 2 + beside for place in (1, 11, 52) for beside in (-1, 0, 1)]
+    totals = [*totals, *edges, *ties, *(-tie for tie in ties)]
+    # a low half is a sum, and may hold what the high one is short of
+    halves = [((total >> 64) - over, (total & 2**64 - 1) + (over << 64)) for total in totals for over in (0, 3)]
+    with duckdb.connect() as connection:
+        for head in ("fs_high(hi, lo)", "fs_nearest(hi, lo)"):
+            connection.execute(f"CREATE TEMP MACRO {head} AS {exact.MACROS[head]}")
+        listed = ", ".join(f"('{high}'::HUGEINT, '{low}'::HUGEINT)" for high, low in halves)
+        found = connection.execute(f"SELECT fs_nearest(hi, lo) FROM (VALUES {listed}) v(hi, lo)").fetchall()
+    assert [value for (value,) in found] == [exact.nearest_float(total) for total in totals for _ in range(2)]
