@@ -1,12 +1,13 @@
 """The lookup route, as plain ASGI before all others: what it costs beside the lookup itself is what a client waits for.
 
-Small lookups as of now are answered on the event loop: those of a feature set that come while a trip to the store is
-under way share the next one. All others have threads of their own.
+Lookups as of now that take a moment are answered on the event loop: those of a feature set that come while a trip to
+the store is under way share the next one. All others have threads of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featurestore.errors import FeatureStoreError
 from featurestore.expr.nodes import PythonCall, walk
+from featurestore.online.trips import Command
 from featurestore.online.vectors import Vectors
 from featurestore.plan.nodes import Plan
 from featurestore.serve.bodies import read_body
@@ -27,10 +29,16 @@ from featurestore.serve.service import Service
 PATH = "/v1/lookup/{feature_set}"
 _PREFIX = "/v1/lookup/"
 _THREADS = 32
-_SMALL_BYTES = 4_096
-_SMALL_QUESTIONS = 10
-_MOST_TOGETHER = 32
-"""Requests that share a trip: their answers are made at one go, which nobody else should wait for long."""
+_SMALL_BYTES = 16_384
+_MOMENT_S = 0.002
+"""How long answering a lookup may keep everybody else on the event loop waiting, by what its kind has taken lately."""
+_MOST_TOGETHER_S = 0.004
+"""The same for lookups that share a trip."""
+_TRIP_S = 0.0001
+"""What a trip takes whatever it asks for."""
+_FIRST_GUESS_S = 0.0001
+_LEAST_S = 0.000_002
+"""Of one question."""
 _Request = tuple[Sequence[Mapping[str, Any]], str]
 
 
@@ -43,6 +51,7 @@ class Lookups:
         self._app, self._service, self._metrics, self._most = app, service, metrics, max_body_bytes
         self._places = Places("lookups", _THREADS)
         self._quick = {name: not _calls_python(plan) for name, plan in service.plans.items()}
+        self._question_s = dict.fromkeys(service.plans, _FIRST_GUESS_S)
         self._waiting: dict[str, deque[tuple[_Request, asyncio.Future[Vectors]]]] = {}
         self._working: dict[str, asyncio.Task[None]] = {}
 
@@ -68,7 +77,7 @@ class Lookups:
         service = self._service
         if len(data) <= _SMALL_BYTES and self._quick[plan.name]:
             questions, as_of_us = service.read_lookup(plan, data)
-            if as_of_us is None and len(questions) <= _SMALL_QUESTIONS:
+            if as_of_us is None and len(questions) * self._question_s[plan.name] <= _MOMENT_S:
                 if behind := service.online.behind(plan):
                     await self._places.run(partial(service.online.catch_up, behind))
                 return service.reply(plan, await self._together(plan, (questions, request_id)), self._metrics)
@@ -87,18 +96,31 @@ class Lookups:
         waiting = self._waiting[plan.name]
         try:
             while waiting:
-                await self._answer(plan, [waiting.popleft() for _ in range(min(len(waiting), _MOST_TOGETHER))])
+                some, room_s = [waiting.popleft()], _MOST_TOGETHER_S
+                while waiting and (room_s := room_s - len(some[-1][0][0]) * self._question_s[plan.name]) > 0:
+                    some.append(waiting.popleft())
+                await self._answer(plan, some)
         finally:
             del self._working[plan.name]
 
     async def _answer(self, plan: Plan, some: Sequence[tuple[_Request, asyncio.Future[Vectors]]]) -> None:
-        service = self._service
+        service, began, waited_s = self._service, time.perf_counter(), 0.0
+
+        async def exchange(commands: Sequence[Command]) -> list[Any]:
+            nonlocal waited_s
+            sent = time.perf_counter()
+            try:
+                return await service.trips(commands)
+            finally:
+                waited_s += time.perf_counter() - sent
+
+        requests = [request for request, _ in some]
         try:
-            answers: Sequence[Vectors | Exception] = await service.online.lookup_together(
-                plan, [request for request, _ in some], service.trips
-            )
+            answers: Sequence[Vectors | Exception]
+            answers = await service.online.lookup_together(plan, requests, exchange)
         except Exception as error:
             answers = [error] * len(some)
+        self._learn(plan, sum(len(inputs) for inputs, _ in requests), time.perf_counter() - began - waited_s)
         for (_, future), answer in zip(some, answers, strict=True):
             if future.done():  # nobody waits for it any more
                 continue
@@ -106,6 +128,12 @@ class Lookups:
                 future.set_result(answer)
             else:
                 future.set_exception(answer)
+
+    def _learn(self, plan: Plan, questions: int, seconds: float) -> None:
+        """Learn what a question takes: the more there were, the more their time says."""
+        if questions:
+            known_s, found_s = self._question_s[plan.name], max(_LEAST_S, (seconds - _TRIP_S) / questions)
+            self._question_s[plan.name] = known_s + (found_s - known_s) * questions / (questions + 50)
 
 
 def _calls_python(plan: Plan) -> bool:
