@@ -35,11 +35,11 @@ def arrow_table(table: object, what: str) -> pa.Table:
 def rows_of(table: object, what: str) -> Sequence[Mapping[str, Any]]:
     """A dict, a list of dicts, or a table as `arrow_table` takes it, as a dict for each row; nanoseconds are floored
     (R1). Raises: InputError  for anything else."""
-    if isinstance(table, Mapping):
+    if isinstance(table, dict | Mapping):
         return [table]
-    if isinstance(table, Sequence) and not isinstance(table, str):
+    if isinstance(table, list | Sequence) and not isinstance(table, str):
         kinds = set(map(type, table))  # few: to ask each row would cost more than to read it
-        if all(issubclass(kind, Mapping) for kind in kinds):
+        if kinds == {dict} or all(issubclass(kind, Mapping) for kind in kinds):
             return table
     found = arrow_table(table, what)
     for place, column in enumerate(found.schema):

@@ -63,13 +63,15 @@ def _computed(
 def check_reach(road: Road, keys: Mapping[str, Keys], places: Places, total: int, at_us: int) -> None:
     """Raises: AsOfTooEarly  naming every question, by place and key, whose windows cover rows that were trimmed: all
     or none are answered (R13), and whoever asks has to know which to leave out."""
-    dtypes = {given.name: given.dtype for given in road.plan.inputs}
     early: dict[int, str] = {}
     from_us = at_us
     for view, state, reader in road.readers:
         held = keys[state.id]
         since = {key: reader.too_early_until_us(horizon_us, at_us) for key, horizon_us in trimmed(held.roots)}
-        for place, key in enumerate(places[view.name]) if since else ():
+        if not any(since.values()):
+            continue
+        dtypes = {given.name: given.dtype for given in road.plan.inputs}
+        for place, key in enumerate(places[view.name]):
             if (first_us := since.get(key)) is not None:
                 names = zip(view.inputs, held.keys[key], strict=True)
                 told = ", ".join(f"{name} {python_value(value, dtypes[name])!r}" for name, value in names)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Generator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import redis
@@ -176,18 +175,16 @@ class LookupRoad:
         self, road: Road, moments: Mapping[str, Moment], pointers: Mapping[str, Pointer], *, given: bool
     ) -> dict[str, Keys]:
         """What is asked of each state, without its keys yet."""
-        guesses: dict[str, dict[bytes, None]] = {state_id: {} for state_id in road.foldings}
-        for view, state, reader in road.readers:
-            past, levels = given or view.refresh_us > 1, pointers[state.id].levels
-            guesses[state.id].update(dict.fromkeys(reader.first_guess(moments[view.name], levels, past=past)))
-        return {
-            state_id: Keys(
-                folding,
-                generation_prefix(self._project, state_id, pointers[state_id].generation),
-                tuple(guesses[state_id]),
-            )
-            for state_id, folding in road.foldings.items()
-        }
+        held = {}
+        for state_id, folding in road.foldings.items():
+            pointer, guess = pointers[state_id], dict[bytes, None]()
+            for view, state, reader in road.readers if pointer.levels else ():
+                if state.id == state_id:
+                    past = given or view.refresh_us > 1
+                    guess |= dict.fromkeys(reader.first_guess(moments[view.name], pointer.levels, past=past))
+            prefix = generation_prefix(self._project, state_id, pointer.generation)
+            held[state_id] = Keys(folding, prefix, tuple(guess))
+        return held
 
     def _fetch(
         self,
@@ -236,8 +233,12 @@ class LookupRoad:
             moved |= _has_moved(pointers[state.id], now, at_us, latest=latest)
             seen[state.id] = position(now).or_later(seen.get(state.id))
         nodes_of = iter(rest)
-        whole = zip(keys.values(), pairwise(ends), strict=True)
-        return not moved and all(held.take(first[start:end], nodes_of) for held, (start, end) in whole)
+        if moved:
+            return False
+        for held, start, end in zip(keys.values(), ends, ends[1:], strict=False):
+            if not held.take(first[start:end], nodes_of):
+                return False
+        return True
 
     def _known_pointers(self, road: Road) -> Steps[dict[str, Pointer]]:
         plan = road.plan

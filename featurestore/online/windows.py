@@ -27,17 +27,18 @@ Column = tuple[list[Value], list[int]]
 """The values and statuses of one aggregate, by key."""
 Window = tuple[int, int, tuple[int, ...]]
 """The first instant of a window, its place among those of its view, and the folds that it and longer ones need."""
+Group = tuple[int, list[Window]]
+"""Windows that end together, the shortest first, and the first instant after them."""
 _States = dict[tuple[int, int], list[FoldState]]
 """By window and fold: the state of each key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The windows of a view as of an instant: those that end together, the shortest first. One for all keys of a
-    lookup."""
+    """The windows of a view as of an instant, one for all keys of a lookup."""
 
     at_us: int
-    groups: list[tuple[int, list[Window]]]
+    groups: list[Group]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +70,36 @@ class ViewReader:
         self._spans = spans
         self._reach_us = max(map(view.reach_us, spans), default=0)
         self._needed: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
-        self._ends: dict[tuple[int, int], list[tuple[int, Span]]] = {}
+        ends: dict[tuple[int, int], list[tuple[int, Span]]] = {}
         for place, span in enumerate(spans):
-            self._ends.setdefault((span.offset_us, span.step_us if span.offset_us else 1), []).append((place, span))
+            ends.setdefault((span.offset_us, span.step_us if span.offset_us else 1), []).append((place, span))
+        self._groups = [self._grouped(each) for each in ends.values()]
 
     def moment(self, as_of_us: int) -> Moment:
         """The view's windows as of an instant."""
         at_us = self.view.instant_us(as_of_us)
-        return Moment(at_us, [self._group(spans, at_us) for spans in self._ends.values()])
+        return Moment(at_us, [group(at_us) for group in self._groups])
 
-    def _group(self, spans: Sequence[tuple[int, Span]], at_us: int) -> tuple[int, list[Window]]:
-        """The windows that end together, as of an instant."""
-        starts = [(INT64_MIN if (start := span.start_us(at_us)) is None else start, place) for place, span in spans]
-        starts.sort(reverse=True)
-        needed = self._folds_needed(tuple([place for _, place in starts]))
-        windows = [(low, place, folds) for (low, place), folds in zip(starts, needed, strict=True)]
-        return spans[0][1].end_us(at_us), windows
+    def _grouped(self, spans: Sequence[tuple[int, Span]]) -> Callable[[int], Group]:
+        """A function from an instant to the windows of spans that end together."""
+
+        def group(at_us: int) -> Group:
+            starts = [(INT64_MIN if (start := span.start_us(at_us)) is None else start, place) for place, span in spans]
+            starts.sort(reverse=True)
+            needed = self._folds_needed(tuple([place for _, place in starts]))
+            windows = [(low, place, folds) for (low, place), folds in zip(starts, needed, strict=True)]
+            return spans[0][1].end_us(at_us), windows
+
+        if any(span.length_us is not None or span.offset_us for _, span in spans):
+            return group
+        _, always = group(0)  # all history, whenever it is asked for
+        return lambda at_us: (at_us, always)
 
     def first_guess(self, moment: Moment, levels: Sequence[int], *, past: bool) -> list[bytes]:
         """The nodes below the root that the view's windows of an instant need, where trees have nodes at these levels.
 
         A window that ends now needs none at its end, where all rows are visible; one that ended in the `past` does.
         """
-        if not levels:
-            return []
         at_us = moment.at_us
         ends = [
             end
