@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -29,14 +31,24 @@ def row(event: int, known: int, row_id: int, value: int) -> Row:
 
 def read(tree: Tree, low: int, high: int, as_of: int) -> tuple[Any, Any]:
     """Both folds over a window, by the tree."""
+    [states] = read_between(tree, (low, high), as_of)
+    return states
+
+
+def read_between(tree: Tree, bounds: Sequence[int], as_of: int) -> list[tuple[Any, Any]]:
+    """Both folds over the rows between each bound and the next, by the tree."""
     missing: set[bytes] = set()
-    [(pieces, summaries)] = tree.collect((low, high), as_of, missing)
+    parts = tree.collect(bounds, as_of, missing)
     assert not missing
-    states = []
-    for place in range(2):
-        found = [*(FOLDING.lifts[place](*piece) for piece in pieces), *(summary[place + 1] for summary in summaries)]
-        states.append(FOLDING.merges[place](found) if found else FOLDING.empties[place])
-    return states[0], states[1]
+    between = []
+    for pieces, summaries in parts:
+        states = []
+        for place in range(2):
+            found = [FOLDING.lifts[place](*piece) for piece in pieces]
+            found += [summary[place + 1] for summary in summaries]
+            states.append(FOLDING.merges[place](found) if found else FOLDING.empties[place])
+        between.append((states[0], states[1]))
+    return between
 
 
 def expected(rows: list[Row], low: int, high: int, as_of: int) -> tuple[Any, Any]:
@@ -83,6 +95,17 @@ def test_a_window_reads_as_from_a_list_of_rows(rows: list[Row], low: int, length
     as_of = low + length + later
     assert read(tree, low, low + length, as_of) == expected(rows, low, low + length, as_of)
     assert read(tree, -(2**63), 2**62, 2**62) == expected(rows, -(2**63), 2**62, 2**62)
+
+
+@given(rows=histories(), bounds=st.lists(EVENTS, min_size=2, max_size=6), later=st.integers(-(2**20), 100))
+def test_windows_that_are_read_together_are_those_read_alone(rows: list[Row], bounds: list[int], later: int) -> None:
+    """Wherever their ends lie, and whether they meet, are empty, or end after the instant they are asked for."""
+    if not rows:
+        return
+    tree = grown(FOLDING, [list(each) for each in rows], min(map(visible_us, rows)), None)
+    ends = [-(2**63), *sorted(bounds)]
+    as_of = ends[-1] + later
+    assert read_between(tree, ends, as_of) == [expected(rows, low, high, as_of) for low, high in pairwise(ends)]
 
 
 @given(rows=histories(), random=st.randoms())

@@ -65,6 +65,22 @@ def test_requests_that_come_together_share_a_trip(project: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("askers", [1, 3, 8, 40])
+def test_whoever_asks_again_and_again_is_always_answered(project: Path, askers: int) -> None:
+    """However many do, and whenever a question comes: also when those who answer have just found nothing to do."""
+
+    async def run() -> None:
+        async with open_app(project) as (_, client):
+
+            async def keep_asking(place: int) -> set[int]:
+                return {(await ask(client, [question(place)])).status_code for _ in range(800 // askers)}
+
+            async with asyncio.timeout(60):
+                assert await asyncio.gather(*map(keep_asking, range(askers))) == [{200}] * askers
+
+    asyncio.run(run())
+
+
 def test_a_request_that_fails_fails_alone(project: Path) -> None:
     """Among others that come at the same time, each of which has its vectors."""
 
