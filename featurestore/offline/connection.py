@@ -28,6 +28,9 @@ def connect(
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_progress_bar = false")  # ours goes to the error stream, and to a terminal only
+    # how many questions there are is guessed, and a loop over all rows for thousands that were guessed to be few takes
+    # minutes
+    connection.execute("SET asof_loop_join_threshold = 0")
     if threads is not None:
         connection.execute(f"SET threads = {int(threads)}")
     if memory_limit is not None:
