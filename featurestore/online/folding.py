@@ -38,7 +38,6 @@ class Folding:
         self.lifts: list[Lift] = [_lift(use) for use in state.folds]
         self.merges: list[Merge] = [_merge(use) for use in state.folds]
         self.empties: list[FoldState] = [FOLDS[use.fold].empty if use.by is None else [] for use in state.folds]
-
         self.last = [use.by is None and FOLDS[use.fold].near == "last" and use.n == 0 for use in state.folds]
 
     def summary(self, rows: Sequence[Row]) -> list[Any]:

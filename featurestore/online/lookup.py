@@ -69,26 +69,18 @@ class LookupRoad:
         cannot answer.
         """
         steps, replies = self._answering(plan, questions, as_of_us, request_id), None
-        while True:
-            try:
-                commands = _next(steps, replies)
-            except StopIteration as done:
-                vectors: Vectors = done.value
-                return vectors
+        while not isinstance(found := _next(steps, replies), Vectors):
             with reaching(self._client):
-                replies = self._exchange(commands)
+                replies = self._exchange(found)
+        return found
 
     async def answer_soon(self, plan: Plan, questions: Sequence[dict[str, Value]], exchange: AsyncExchange) -> Vectors:
         """The same as of now on an event loop, which goes on while the store is at work. Raises: as above."""
         steps, replies = self._answering(plan, questions, None, ""), None
-        while True:
-            try:
-                commands = _next(steps, replies)
-            except StopIteration as done:
-                vectors: Vectors = done.value
-                return vectors
+        while not isinstance(found := _next(steps, replies), Vectors):
             with reaching(self._client):
-                replies = await exchange(commands)
+                replies = await exchange(found)
+        return found
 
     def _answering(
         self, plan: Plan, questions: Sequence[dict[str, Value]], asked_us: int | None, request_id: str
@@ -285,13 +277,17 @@ class LookupRoad:
         return time.monotonic_ns() // 1000 - self._clock_asked_us > CLOCK_US
 
 
-def _next(steps: Steps[Any], replies: list[Any] | None) -> Sequence[Command]:
-    """What a lookup asks next, while Python's garbage collector rests: it would take the state of many keys, soon let
-    go, for objects that stay, and look through all there are, tens of milliseconds, once in a while."""
+def _next(steps: Steps[Vectors], replies: list[Any] | None) -> Sequence[Command] | Vectors:
+    """What a lookup asks next, or what it gives, while Python's garbage collector rests: it would take the state of
+    many keys, soon let go, for objects that stay, and look through all there are, tens of milliseconds, once in a
+    while."""
     collects = gc.isenabled()
     gc.disable()
     try:
         return steps.send(replies)  # type: ignore[arg-type]  # None begins it
+    except StopIteration as done:
+        vectors: Vectors = done.value
+        return vectors
     finally:
         if collects:  # of two threads, the one that stopped it starts it again
             gc.enable()
