@@ -160,8 +160,7 @@ class Metrics:
             self._served_before = dict(counts)
 
     def text(self) -> bytes:
-        """All counts as Prometheus reads them; those of other workers may be a second old."""
-        self.bring_in()
+        """All counts that were brought in, as Prometheus reads them; those of other workers may be a second old."""
         if MULTIPROCESS not in os.environ:
             return generate_latest(self.registry)
         every = CollectorRegistry()
