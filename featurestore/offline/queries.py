@@ -36,9 +36,12 @@ READERS = (
 _READER_OF = {".parquet": "read_parquet", ".csv": "read_csv", ".json": "read_json", ".ndjson": "read_ndjson"}
 BESIDE = ("generate_series", "json_each", "json_tree", "range", "unnest")
 """Table functions that read nothing."""
+_WORD = re.compile(r"[a-z_0-9]+")
 _QUOTED = re.compile(rb"""'([^']|'')*'|"([^"]|"")*\"""")
 CLOCKS = ("current_date", "current_time", "current_timestamp", "localtime", "localtimestamp")
 """Words that SQL takes for functions although they look like columns."""
+CLOCK_BY_ARITY = frozenset({("age", 1)})
+"""Calls that read the clock although DuckDB lists an overload of them as stable, with their number of arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,32 @@ def _files(whose: str, where: str, reading: Reading, root: Path) -> list[Path]:
     return found
 
 
+def volatile_calls(connection: duckdb.DuckDBPyConnection) -> frozenset[tuple[str, int | None]]:
+    """Calls whose value depends on more than their arguments: name and number of arguments, None for any number.
+
+    They are judged by overload. DuckDB lists `-`, `date_trunc` and others once more for TIMESTAMPTZ with a lesser
+    stability, since these read the session's time zone. `connect` pins that zone, so such an overload is stable here.
+    It has arguments, and one of them or the result is an instant; a clock, such as `now()`, has no arguments. A macro
+    of DuckDB that makes such a call, such as `ago`, is as volatile as that call.
+    """
+    listed = connection.execute(
+        "SELECT function_name, parameter_types, varargs, return_type, stability FROM duckdb_functions() "
+        "WHERE function_type = 'scalar' AND stability <> 'CONSISTENT' AND function_name <> 'error'"
+    ).fetchall()
+    found: set[tuple[str, int | None]] = set()
+    for name, parameters, varargs, result, stability in listed:
+        zoned = any("TIME ZONE" in kind or "TIMESTAMPTZ" in kind for kind in (*parameters, str(result)))
+        if stability == "CONSISTENT_WITHIN_QUERY" and parameters and zoned:
+            continue
+        found.add((str(name), None if varargs else len(parameters)))
+    calls = {name for name, _ in found} | set(CLOCKS)
+    macros = connection.execute(
+        "SELECT function_name, macro_definition FROM duckdb_functions() WHERE function_type = 'macro'"
+    ).fetchall()
+    found |= {(str(name), None) for name, body in macros if calls & set(_WORD.findall(str(body).lower()))}
+    return frozenset(found) | CLOCK_BY_ARITY
+
+
 @cache
 def _readings(whose: str, where: str, sql: str, spine: bool = False) -> tuple[Reading, ...]:
     with duckdb.connect() as parser:
@@ -148,11 +177,7 @@ def _readings(whose: str, where: str, sql: str, spine: bool = False) -> tuple[Re
             )
         if len(parsed["statements"]) != 1:
             raise InvalidDefinition(f"{whose} has {len(parsed['statements'])} statements", where=where, fix="write one")
-        found = parser.execute(
-            "SELECT DISTINCT function_name FROM duckdb_functions() "
-            "WHERE function_type = 'scalar' AND stability <> 'CONSISTENT' AND function_name <> 'error'"
-        ).fetchall()
-    volatile = None if spine else frozenset(str(name) for (name,) in found)
+        volatile = None if spine else volatile_calls(parser)
     try:
         return tuple(_walk(parsed["statements"][0], frozenset(), volatile, sql.encode()))
     except InvalidDefinition as error:
@@ -160,9 +185,11 @@ def _readings(whose: str, where: str, sql: str, spine: bool = False) -> tuple[Re
         raise
 
 
-def _walk(node: Any, names: frozenset[str], volatile: frozenset[str] | None, sql: bytes) -> Iterator[Reading]:
-    """The readings below a node of the parse tree; `names` are the CTEs in scope, `volatile` the functions that a
-    source may not call, and None for a spine."""
+def _walk(
+    node: Any, names: frozenset[str], volatile: frozenset[tuple[str, int | None]] | None, sql: bytes
+) -> Iterator[Reading]:
+    """The readings below a node of the parse tree; `names` are the CTEs in scope, `volatile` the calls that a source
+    may not make, and None for a spine."""
     if isinstance(node, list):
         for each in node:
             yield from _walk(each, names, volatile, sql)
@@ -189,7 +216,8 @@ def _walk(node: Any, names: frozenset[str], volatile: frozenset[str] | None, sql
     if volatile is not None and node.get("sample"):
         raise InvalidDefinition("takes a sample, which another run would not take again", fix="choose rows with WHERE")
     if volatile is not None and (
-        name in volatile or (kind == "COLUMN_REF" and node["column_names"][-1].lower() in CLOCKS)
+        {(name, None), (name, len(node.get("arguments", ())))} & volatile
+        or (kind == "COLUMN_REF" and node["column_names"][-1].lower() in CLOCKS)
     ):
         shown = name or node["column_names"][-1]
         raise InvalidDefinition(
