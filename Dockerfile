@@ -3,9 +3,11 @@ FROM python:3.12-slim
 
 WORKDIR /srv
 COPY pyproject.toml LICENSE README.md /build/
+COPY requirements/base.txt /build/requirements.txt
 COPY featurestore /build/featurestore
 # The state folder is made here so that a fresh volume mounted on it belongs to the user, not to root.
-RUN pip install --no-cache-dir /build \
+RUN pip install --no-cache-dir --require-hashes --requirement /build/requirements.txt \
+    && pip install --no-cache-dir --no-deps --no-build-isolation /build \
     && rm -r /build \
     && useradd --system --no-create-home --uid 10001 featurestore \
     && install -d -o featurestore /srv/.featurestore

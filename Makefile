@@ -1,8 +1,10 @@
-# Needs Python 3.11 or newer, make and a package index; everything else goes into .venv, once.
+# Needs Python 3.11 or newer, make and a package index; everything else goes into .venv, once, in the versions and with the
+# hashes of requirements/*.txt.
 
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+DEMO := $(VENV)/.demo
+STAMP := $(VENV)/.dev
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 EXAMPLES ?= 2000
 COUNT ?= 100
@@ -21,12 +23,12 @@ export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz mutants soak bench bench-peers bench-page clean
+.PHONY: help demo test test-newest lint format lock fuzz mutants soak bench bench-peers bench-page clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-demo: $(STAMP)  ## the flights example from end to end
+demo: $(DEMO)  ## the flights example from end to end
 	@$(BIN)/featurestore demo
 
 # The tests run and close the output even where lint has found something; either one makes it fail.
@@ -36,6 +38,12 @@ test: $(STAMP)  ## lint, types and every test
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q || status=1; \
 	exit $$status
 
+# pip's newest versions within the bounds of pyproject.toml, and what the tests say of them: docs/versions.md.
+test-newest:  ## every test with the newest allowed versions, noted in docs/versions.md
+	@$(MAKE) --no-print-directory VENV=.venv-newest .venv-newest/bin/pip
+	.venv-newest/bin/python -m pip install --quiet --upgrade --editable '.[dev]'
+	.venv-newest/bin/python tests/versions.py --jobs $(JOBS)
+
 lint: $(STAMP)  ## rules, layout and types, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,6 +52,16 @@ lint: $(STAMP)  ## rules, layout and types, changing nothing
 format: $(STAMP)  ## lay the code out as lint wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# One resolution for every supported Python and platform; the smaller lists take their versions from the largest.
+COMPILE = .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate \
+	--custom-compile-command 'make lock' pyproject.toml requirements/build.in
+lock:  ## write requirements/*.txt: the newest allowed versions with their hashes
+	@$(MAKE) --no-print-directory VENV=.venv-lock .venv-lock/bin/pip
+	.venv-lock/bin/python -m pip install --quiet 'uv==0.13.9'
+	$(COMPILE) --upgrade --extra dev --output-file requirements/dev.txt
+	$(COMPILE) --upgrade --extra local --extra demo --constraints requirements/dev.txt --output-file requirements/demo.txt
+	$(COMPILE) --upgrade --constraints requirements/dev.txt --output-file requirements/base.txt
 
 fuzz: $(STAMP)  ## the generated tests with new random examples (EXAMPLES=2000 each)
 	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m hypothesis --hypothesis-profile=fuzz
@@ -65,13 +83,22 @@ bench-page: $(STAMP)  ## docs/benchmarks.md from the newest run in benchmarks/re
 	$(BIN)/python benchmarks/page.py
 
 clean:  ## remove the venvs and every cache; state folders stay
-	rm -rf $(VENV) .venv-feast .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-feast .venv-lock .venv-newest .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml | $(BIN)/pip
-	@echo "installing into $(VENV) (once; about a minute)"
-	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+# What the demo needs is a part of what development needs, in the same versions.
+$(DEMO): requirements/demo.txt pyproject.toml | $(BIN)/pip
+	@echo "installing what the demo needs into $(VENV) (once; about half a minute)"
+	@$(INSTALL) --require-hashes --requirement requirements/demo.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+$(STAMP): requirements/dev.txt $(DEMO)
+	@echo "installing the tools of development into $(VENV) (once; about a minute)"
+	@$(INSTALL) --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+INSTALL = $(BIN)/python -m pip install --quiet
 
 # pip is the last thing a new venv gets: when it is there, the venv is whole.
 $(BIN)/pip:

@@ -26,7 +26,6 @@ from statistics import median
 from typing import Any, TextIO
 
 from data import write_project
-
 from featurestore import FeatureStore
 from featurestore.log.served import served_rows
 

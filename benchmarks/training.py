@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import data
 import duckdb
+
+import data
 from sides import FEAST, Figure, Side, has_feast, in_turn, line
 
 SIZES = {"small": (1_000_000, 100_000), "full": (10_000_000, 1_000_000)}

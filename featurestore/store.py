@@ -33,6 +33,7 @@ from featurestore.online.vectors import Vectors
 from featurestore.plan.build import plan_feature_set, plan_view
 from featurestore.plan.certificates import certificate_of
 from featurestore.plan.changes import remember
+from featurestore.plan.engines import warn_untested
 from featurestore.plan.nodes import Plan, State, View
 from featurestore.plan.scan import plan_scan
 from featurestore.semantics.instants import instant_us
@@ -71,6 +72,7 @@ class FeatureStore:
     def __init__(
         self, root: str | Path = ".", *, environment: str | None = None, home: str | Path | None = None
     ) -> None:
+        warn_untested()
         self.config: Config = read_config(root, environment=environment, home=home)
         forget_edited(self.config.root, self.config.definitions)
         self._server: Server | None = None

@@ -41,6 +41,7 @@ from featurestore.online.lookup import LookupRoad
 from featurestore.online.pointers import Pointer
 from featurestore.online.state_store import StateStore
 from featurestore.plan.certificates import Certificate, grant, now, product_version, take_away
+from featurestore.plan.engines import engines_text
 from featurestore.plan.nodes import Output, Plan, State
 from featurestore.semantics.dtypes import Value, python_value
 from featurestore.semantics.instants import instant_text
@@ -122,7 +123,7 @@ def certify(home: Path, plan: Plan, report: ParityReport, seed: int) -> None:
         found = f"`verify` found {report.differing:,} of {report.cells:,} cells differing"
         take_away(home, plan.name, report.version, found)
     else:
-        counts = (report.cells, report.nonnull, report.legs, seed, now(), product_version())
+        counts = (report.cells, report.nonnull, report.legs, seed, now(), product_version(), engines_text())
         grant(home, Certificate(plan.name, report.version, plan.version, *counts))
 
 

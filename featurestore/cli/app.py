@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from featurestore.cli import auditing, checking, project, quarantine, serving, skewing, training
 from featurestore.cli.failures import report
 from featurestore.cli.session import Session, session_of
+from featurestore.plan.engines import warn_untested
 
 app = typer.Typer(
     name="featurestore",
@@ -73,17 +75,31 @@ def options(
     session = session_of(context)
     session.environment, session.debug = environment, debug
     os.chdir(folder)
+    warn_untested()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 for an error, 2 for wrong usage, 70 for a bug of ours, 130 for Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     session = Session()
+    warnings.showwarning = _print_warning
     with _noting_interrupts(session):
         try:
             typer.main.get_command(app).main(given, prog_name="featurestore", obj=session)
         except Exception as error:
             sys.exit(report(error, session, given))
+
+
+def _print_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as one line on stderr, without the place in our code that Python would name."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 @contextmanager

@@ -5,8 +5,8 @@
 
 A `verify` that finds no difference grants one. A `verify` that finds some takes it away, and so does a `skew` or an
 audit that finds other bits for the rows that the state held, or a difference without a cause. It is proof of the
-product that verified, too: another version of the product has to do it again. Beside it stands what the last skew of
-the version found, in a file of its own: nobody who writes one can undo the other.
+product that verified and of the engines that it ran on: another version of either has to verify again. The last skew of
+the version has a file of its own, so that a writer of one cannot undo the other.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import NotCertified
+from featurestore.plan.engines import engines_text
 from featurestore.semantics.instants import instant_text
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "certificates"
 
 
@@ -33,7 +34,7 @@ class Certificate:
 
     `version` is that of the answers and `plan_version` that of the definitions: they differ where static tables are
     read (R20). `informative` cells are neither null nor zero; `legs` are the ways in which the state was built.
-    `product` is the version of the product that did it.
+    `product` is the version of the product that did it, `engines` are those of the libraries that compute values.
     """
 
     feature_set: str
@@ -45,6 +46,7 @@ class Certificate:
     seed: int
     verified_at: str
     product: str
+    engines: str
 
     def __str__(self) -> str:
         share = self.informative / self.cells if self.cells else 0.0
@@ -113,6 +115,9 @@ def standing(home: Path, feature_set: str, version: str) -> Standing:
         return Standing(feature_set, version, None, "its certificate cannot be read")
     if held.product != product_version():
         reason = f"it was verified by featurestore {held.product}, and this is {product_version()}"
+        return Standing(feature_set, version, None, reason)
+    if held.engines != engines_text():
+        reason = f"it was verified with {held.engines}, and here is {engines_text()}"
         return Standing(feature_set, version, None, reason)
     return Standing(feature_set, version, held)
 

@@ -25,6 +25,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from featurestore.errors import ConfigError, StoreUnavailable
+from featurestore.plan.engines import warn_untested
 from featurestore.serve.app import MOST_BYTES, create_app
 from featurestore.serve.metrics import MULTIPROCESS
 from featurestore.serve.service import Service
@@ -56,6 +57,7 @@ def run(
             StoreError       when there is no server to talk to.
             NotCertified     when a certificate is required and no feature set has one.
     """
+    warn_untested()
     if workers < 1:
         raise ConfigError(f"{workers} workers cannot serve", where="`serve --workers`", fix="give at least 1")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

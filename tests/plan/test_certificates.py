@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 
 from featurestore.errors import NotCertified
 from featurestore.plan.certificates import Certificate, grant, now, product_version, standing, standings, take_away
+from featurestore.plan.engines import engines_text
 
-HELD = Certificate("shop", "abc", "abc", 1_000, 700, ("ingest", "materialize"), 3, now(), product_version())
+HELD = Certificate(
+    "shop", "abc", "abc", 1_000, 700, ("ingest", "materialize"), 3, now(), product_version(), engines_text()
+)
 
 
 def test_what_was_granted_is_read_back(tmp_path: Path) -> None:
@@ -59,6 +63,17 @@ def test_another_product_has_to_verify_again(tmp_path: Path) -> None:
     assert (found.certificate, found.reason) == (
         None,
         f"it was verified by featurestore 0.0.1, and this is {product_version()}",
+    )
+
+
+def test_other_engines_have_to_verify_again(tmp_path: Path) -> None:
+    """A certificate names the versions of DuckDB, pyarrow and tzdata; on others it is no proof."""
+    assert re.fullmatch(r"duckdb 2\.\S+, pyarrow \S+, tzdata \S+", HELD.engines)
+    grant(tmp_path, replace(HELD, engines="duckdb 1.4.0, pyarrow 26.0.1, tzdata 2026.6"))
+    found = standing(tmp_path, "shop", "abc")
+    assert found.certificate is None
+    assert found.reason == (
+        f"it was verified with duckdb 1.4.0, pyarrow 26.0.1, tzdata 2026.6, and here is {engines_text()}"
     )
 
 
