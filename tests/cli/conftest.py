@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from featurestore.cli import main
+from featurestore.cli import main, progress
 from featurestore.online.server import open_server
 from featurestore.store import FeatureStore
 from tests.cli.shop import Cli, Ran, write_project
@@ -32,7 +32,8 @@ def project(tmp_path: Path, server_url: str, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line: arguments in, exit code and both outputs out."""
+    """The command line: arguments in, exit code and both outputs out. A slow machine prints no line of progress."""
+    monkeypatch.setattr(progress, "SILENT_S", 3600.0)
 
     def run(*arguments: str, stdin: str = "") -> Ran:
         capsys.readouterr()
