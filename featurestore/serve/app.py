@@ -12,7 +12,7 @@ from pathlib import Path
 
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +23,7 @@ from featurestore.serve.bodies import read_body
 from featurestore.serve.describe import describe
 from featurestore.serve.lookups import PATH, Lookups
 from featurestore.serve.metrics import MEDIA_TYPE, Metrics
+from featurestore.serve.page import POLICY, docs_page
 from featurestore.serve.places import Places
 from featurestore.serve.problems import RequestRefused, internal_problem, problem_of, told
 from featurestore.serve.service import Service
@@ -71,6 +72,7 @@ def create_app(
         title=f"featurestore: {service.config.project}",
         version="1",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's page loads its scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -83,7 +85,18 @@ def create_app(
     sources = [(service.definitions.sources[name], scan) for name, scan in service.scans.items()]
     document = describe(plain, sets, sources)
     app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's own way to say more than its routes do
+    _add_page(app, docs_page(document))
     return app
+
+
+def _add_page(app: FastAPI, page: str) -> None:
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return Response(page, media_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+    @app.get("/", include_in_schema=False)
+    async def front() -> Response:
+        return RedirectResponse("docs")
 
 
 def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes: int) -> None:
