@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from featurestore.config import Config, read_config
 from featurestore.define.feature_set import FeatureSet
 from featurestore.define.load import Definitions, definition_files, load_definitions
+from featurestore.define.made import latest_made
 from featurestore.define.reload import forget_edited, is_replaced
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
@@ -76,7 +77,7 @@ class FeatureStore:
         self.config: Config = read_config(root, environment=environment, home=home)
         forget_edited(self.config.root, self.config.definitions)
         self._server: Server | None = None
-        self._plans: dict[str, tuple[FeatureSet, Plan]] = {}
+        self._plans: dict[str, tuple[FeatureSet, int, Plan]] = {}
         self._beside: dict[str, View] = {}
 
     @cached_property
@@ -111,10 +112,11 @@ class FeatureStore:
         else:
             chosen = feature_set
             self._check_current(chosen)
+        made = latest_made()  # a cell that ran again may have replaced what the feature set refers to
         known = self._plans.get(chosen.name)
-        if known is None or known[0] is not chosen:
-            known = self._plans[chosen.name] = (chosen, plan_feature_set(chosen))
-        return known[1]
+        if known is None or known[0] is not chosen or known[1] != made:
+            known = self._plans[chosen.name] = (chosen, made, plan_feature_set(chosen))
+        return known[2]
 
     def views(self) -> list[View]:
         """The plans of all views of the definitions that keep state."""
@@ -376,5 +378,5 @@ class FeatureStore:
         """Every state that this process knows: of the definitions, and of what was planned or materialised beside
         them."""
         states = [view.state for view in [*self._defined(), *self._beside.values()] if view.state]
-        states += [state for _, plan in self._plans.values() for state in plan.states]
+        states += [state for *_, plan in self._plans.values() for state in plan.states]
         return list({state.id: state for state in states}.values())

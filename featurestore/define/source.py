@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, ClassVar
 
 from featurestore.define.columns import MARKERS, Column, ColumnSpec, EventTime, KnownTime, Order, RowId, declare_columns
 from featurestore.define.data import Data, Frame
+from featurestore.define.made import next_made, top_level_module
 from featurestore.define.places import origin, place
 from featurestore.errors import InvalidDefinition
 from featurestore.expr.nodes import ColumnRef
@@ -19,7 +19,8 @@ from featurestore.semantics.zones import offsets
 class SourceSpec:
     """A source as declared. `event_at` is None for a static source; times without a zone are read in `zone`.
 
-    `made` counts upwards, so that of two definitions the newer is known; `where` is the place of this one.
+    `made` counts upwards, so that of two definitions the newer is known; `where` is the place of this one, `module` the
+    module without a file, such as a notebook's, that defines it at top level.
     Units: `delay_us` microseconds from the event to when a row could be known.
     """
 
@@ -33,7 +34,8 @@ class SourceSpec:
     delay_us: int
     zone: str | None
     where: str = field(default="", compare=False)
-    made: int = field(default_factory=count().__next__, compare=False)
+    module: str = field(default="", compare=False)
+    made: int = field(default_factory=next_made, compare=False)
 
 
 class Source:
@@ -99,7 +101,17 @@ class Source:
             offsets(zone)
         delay_us = duration_us(delay) if delay else 0
         cls.__spec__ = SourceSpec(
-            cls.__name__, columns, data, event_at, known_at, row_id, order, delay_us, zone, where=origin(cls)
+            cls.__name__,
+            columns,
+            data,
+            event_at,
+            known_at,
+            row_id,
+            order,
+            delay_us,
+            zone,
+            where=origin(cls),
+            module=top_level_module(cls),
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any, ClassVar, get_args
 
 from featurestore.define.columns import Column, refuse_case_twins
@@ -13,6 +12,7 @@ from featurestore.define.drift import Drift
 from featurestore.define.entity import EntityUse, KeyPart, Request, key_parts
 from featurestore.define.feature import Feature
 from featurestore.define.keys import checked_key
+from featurestore.define.made import next_made, top_level_module
 from featurestore.define.places import origin, place
 from featurestore.define.source import Source
 from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch, a_kind
@@ -22,9 +22,6 @@ from featurestore.expr.nodes import Aggregate, ColumnRef, FeatureRef, Literal, N
 from featurestore.semantics.aggregates import TIMED
 from featurestore.semantics.dtypes import fits_annotation
 from featurestore.semantics.instants import duration_us
-
-_COUNT = count().__next__
-"""Of two definitions of one view the newer is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,8 @@ class FeatureSpec:
 class ViewSpec:
     """A view as declared. `key_columns` are the source's columns that hold the values of `key`, in the same order.
 
-    `where` is the place of this definition, `made` counts upwards.
+    `where` is the place of this definition, `made` counts upwards. `module` is the module without a file, such as a
+    notebook's, that defines it at top level.
     Units: `refresh_us` microseconds; 1 for a view that is always fresh.
     """
 
@@ -56,7 +54,8 @@ class ViewSpec:
     doc: str
     refresh_us: int = 1
     where: str = field(default="", compare=False)
-    made: int = field(default_factory=_COUNT, compare=False)
+    module: str = field(default="", compare=False)
+    made: int = field(default_factory=next_made, compare=False)
 
 
 class FeatureView:
@@ -87,7 +86,15 @@ class FeatureView:
             features = _features(cls, source)
             doc = inspect.cleandoc(cls.__doc__ or "")
             cls.__spec__ = ViewSpec(
-                cls.__name__, source, parts, columns, features, doc, _refresh_us(cls, source, refresh), origin(cls)
+                cls.__name__,
+                source,
+                parts,
+                columns,
+                features,
+                doc,
+                _refresh_us(cls, source, refresh),
+                origin(cls),
+                top_level_module(cls),
             )
             _check_refresh(cls, cls.__spec__)
         _publish(cls)
@@ -115,7 +122,15 @@ def _role(cls: type, inherited: ViewSpec, parts: tuple[KeyPart, ...], bare: bool
             fix="give an entity whose key has the same types",
         )
     doc = inspect.cleandoc(cls.__doc__ or "") or inherited.doc
-    return replace(inherited, name=cls.__name__, key=parts, doc=doc, where=origin(cls), made=_COUNT())
+    return replace(
+        inherited,
+        name=cls.__name__,
+        key=parts,
+        doc=doc,
+        where=origin(cls),
+        module=top_level_module(cls),
+        made=next_made(),
+    )
 
 
 def _refresh_us(cls: type, source: type[Source] | None, refresh: str | None) -> int:

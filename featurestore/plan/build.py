@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from featurestore.define.feature_set import FeatureSet
+from featurestore.define.made import newest
 from featurestore.define.view import ViewSpec
 from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch
 from featurestore.expr.nodes import Aggregate, FeatureRef, Node, RequestRef, walk
@@ -144,9 +145,10 @@ def _place(found: list[T], item: T) -> int:
 def _want(reference: FeatureRef, wanted: dict[str, set[str]], specs: dict[str, ViewSpec], set_name: str) -> None:
     """Collect a feature and all that it is derived from, dependencies first."""
     spec: ViewSpec = reference.target
-    known = specs.get(spec.name)
-    if known is not None and known is not spec:
-        spec = specs[spec.name] = newer_view(set_name, known, spec, wanted[spec.name] | {reference.name})
+    for other in (newest(spec), specs.get(spec.name, spec)):
+        if other is not spec:
+            names = wanted.setdefault(spec.name, set()) | {reference.name}
+            spec = specs[spec.name] = newer_view(set_name, other, spec, names)
     feature = next(each for each in spec.features if each.name == reference.name)
     for node in walk(feature.node):
         if isinstance(node, FeatureRef):

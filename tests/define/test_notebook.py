@@ -115,11 +115,39 @@ def test_a_cell_that_is_run_again_changes_nothing(again: list[str], notebook: No
 
 
 def test_new_data_replaces_old(notebook: Notebook, store: FeatureStore) -> None:
-    """A source that is defined again with other data is read from there, though one view still has the old class."""
+    """A source whose cell ran again with other data is read from there at once, by whatever refers to its name."""
+    assert answer(notebook, store) == [2, 0.5]
     notebook.run(SOURCE.replace('"amount": [1.0, 2.5]', '"amount": [3.0, 2.5]'))
-    assert answer(notebook, store) == [2, 0.5], "the feature set was made before"
-    notebook.run(SALES, SET)
-    assert answer(notebook, store) == [2, 1.0], "the view was made again; what derives from it was not"
+    assert answer(notebook, store) == [2, 1.0], "neither the view nor the feature set was made again"
+    notebook.run(SALES, SHARES, SET)
+    assert answer(notebook, store) == [2, 1.0]
+
+
+def test_a_source_that_means_something_else_is_never_read_as_before(notebook: Notebook, store: FeatureStore) -> None:
+    """A delay, a zone or a column that changed makes what was built on the old class an error, not an old answer."""
+    notebook.run(SOURCE.replace('"at": [NOON, NOON]})', '"at": [NOON, NOON]}), delay="1h"'))
+    with pytest.raises(DuplicateName, match="two different sources `Sale`") as caught:
+        answer(notebook, store)
+    assert caught.value.has == "the new one: cell In[7]:5, the old one: cell In[2]:5"
+    notebook.run(SALES, SHARES, SET)
+    assert answer(notebook, store) == [2, 0.5]
+
+
+def test_a_view_that_means_something_else_needs_a_new_feature_set(notebook: Notebook, store: FeatureStore) -> None:
+    """The cell of a view alone that ran again, with another window: the feature set does not answer by the old one."""
+    notebook.run(SALES.replace('over="7d"', 'over="2d"'))
+    with pytest.raises(DuplicateName, match="two different views `Sales`, which disagree on"):
+        answer(notebook, store)
+
+
+def test_classes_of_a_function_are_each_their_own(notebook: Notebook, store: FeatureStore) -> None:
+    """Two calls of one function define two sources of one name, and each feature set reads its own."""
+    body = "".join(f"    {line}\n" for line in f"{SOURCE}{LARGE}{SALES}{SHARES}{SET}\nreturn sold".splitlines())
+    notebook.run("def made(amount):\n" + body.replace("[1.0, 2.5]", "[amount, 2.5]"))
+    notebook.run("one = made(1.0)\ntwo = made(3.0)")
+    for name, share in (("one", 0.5), ("two", 1.0), ("one", 0.5)):
+        notebook.run(f"sold = {name}")
+        assert answer(notebook, store) == [2, share]
 
 
 def test_a_changed_view_replaces_the_old_one(notebook: Notebook, store: FeatureStore) -> None:
