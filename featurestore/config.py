@@ -91,6 +91,12 @@ def read_config(root: str | Path, *, environment: str | None = None, home: str |
     )
 
 
+def scratch_config(home: Path) -> Config:
+    """The settings of a project that has no featurestore.toml: the working folder for relative paths, its state in
+    `home`, and a server of its own."""
+    return Config(Path.cwd().resolve(), "scratch", "definitions", home.resolve(), None)
+
+
 def _checked_environments(environments: object, path: Path) -> dict[str, dict[str, Any]]:
     """The environments, all of them in order: a mistake in one is told before it is used."""
     if not isinstance(environments, dict):

@@ -62,6 +62,10 @@ class FeatureStoreError(Exception):
         lines = [f"{key:<4} {value}" for key, value in self.parts().items() if key != "what"]
         return "\n  ".join([self.what, *lines])
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it: the four parts, without the frames of our code."""
+        return f"{self.name}: {self}".splitlines()
+
 
 class ConfigError(FeatureStoreError):
     """featurestore.toml or the environment is wrong."""
@@ -104,6 +108,9 @@ class DefinitionErrors(DefinitionError):
 
     def __str__(self) -> str:
         return "\n".join(f"{error.name}: {error}" for error in self.errors)
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
 
 
 class InputError(FeatureStoreError):

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
-from featurestore.config import Config, read_config
+from featurestore.config import FILE, Config, read_config, scratch_config
 from featurestore.define.feature_set import FeatureSet
 from featurestore.define.load import Definitions, definition_files, load_definitions
 from featurestore.define.made import latest_made
 from featurestore.define.reload import forget_edited, is_replaced
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
-from featurestore.errors import DefinitionError, InvalidDefinition
+from featurestore.errors import DefinitionError, FeatureStoreError, InvalidDefinition
 from featurestore.log.event_log import EventLog
-from featurestore.log.quarantine import Kept, Quarantine
+from featurestore.log.quarantine import Quarantine
 from featurestore.materialize import GENERATIONS, MaterializeReport, materialize
+from featurestore.notebook import explain_mistakes, showing
 from featurestore.offline.bounded import Bounds
 from featurestore.offline.dataset import Dataset, build_dataset
-from featurestore.offline.quarantined import Unusable, unusable_rows
+from featurestore.offline.quarantined import Quarantined, quarantined_rows
 from featurestore.offline.scan import History
 from featurestore.online.online_store import IngestReport, OnlineStore
 from featurestore.online.project import open_online
@@ -49,32 +50,29 @@ SERVED = "served"
 """The folder below the state folder that says what was served."""
 DAY_US = 86_400_000_000
 Progress = Callable[[str, int, int], None]
-"""Told what is done, how much of it, and of how much."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """The rows of a source that were set aside (R16): how many when they were pushed and the newest of them; how many
-    of its data and log and the first of them."""
-
-    source: str
-    pushed_rows: int
-    pushed: tuple[Kept, ...]
-    unusable_rows: int
-    unusable: tuple[Unusable, ...]
+"""Called with the step that begins, the number of steps done, and of all. In a notebook long work shows a line of its
+own where none is given."""
 
 
 class FeatureStore:
     """A project: its definitions, its history, and its online store, which is started when it is first needed.
 
-    Also a context manager; `close` stops the embedded server when no other process of the project uses it.
+    `FeatureStore()` is the project of the working folder; where there is no featurestore.toml, it is one of its own,
+    for the definitions of a notebook, and `close` or exit removes its state. Also a context manager; `close` stops
+    the embedded server when no other process of the project uses it.
     """
 
     def __init__(
-        self, root: str | Path = ".", *, environment: str | None = None, home: str | Path | None = None
+        self, root: str | Path | None = None, *, environment: str | None = None, home: str | Path | None = None
     ) -> None:
         warn_untested()
-        self.config: Config = read_config(root, environment=environment, home=home)
+        explain_mistakes()
+        self._scratch: TemporaryDirectory[str] | None = None
+        if root is None and home is None and environment is None and not (Path.cwd() / FILE).exists():
+            self._scratch = TemporaryDirectory(prefix="featurestore-")
+            self.config: Config = scratch_config(Path(self._scratch.name))
+        else:
+            self.config = read_config(root or ".", environment=environment, home=home)
         forget_edited(self.config.root, self.config.definitions)
         self._server: Server | None = None
         self._plans: dict[str, tuple[FeatureSet, int, Plan]] = {}
@@ -84,6 +82,12 @@ class FeatureStore:
     def definitions(self) -> Definitions:
         """What the project's folder of definitions defines."""
         return load_definitions(self.config.root, self.config.definitions)
+
+    @property
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        """The feature sets of the project's folder of definitions, by name; none where there is no such folder."""
+        there = definition_files(self.config.root, self.config.definitions)
+        return dict(self.definitions.feature_sets) if there else {}
 
     @cached_property
     def log(self) -> EventLog:
@@ -156,18 +160,19 @@ class FeatureStore:
         if not plan.static_sources:  # else the version is known when the tables were read
             certify(plan.version)
         limit = memory_limit or self.config.memory_limit
-        built = build_dataset(
-            plan,
-            spine,
-            as_of,
-            self.history,
-            statuses=statuses,
-            threads=threads,
-            to=None if to is None else Path(to),
-            bounds=None if limit is None else Bounds(limit, self.config.home),
-            certify=certify,
-            progress=progress,
-        )
+        with showing(f"training set {plan.name}", progress) as shown:
+            built = build_dataset(
+                plan,
+                spine,
+                as_of,
+                self.history,
+                statuses=statuses,
+                threads=threads,
+                to=None if to is None else Path(to),
+                bounds=None if limit is None else Bounds(limit, self.config.home),
+                certify=certify,
+                progress=shown,
+            )
         return replace(built, certificate=certify(built.version))
 
     def lookup(
@@ -197,11 +202,7 @@ class FeatureStore:
     def quarantined(self, source: type[Source] | str, *, limit: int = 20) -> Quarantined:
         """The rows of a source that were set aside, with their reasons: the newest `limit` of those that were pushed,
         and the first `limit` of its data and log."""
-        cls = self._source(source)
-        kept = Quarantine(self.config.home / "quarantine")
-        count, found = unusable_rows(plan_scan(cls), self.history, limit)
-        pushed = tuple(deque(kept.rows(cls.__name__), maxlen=limit))
-        return Quarantined(cls.__name__, kept.count(cls.__name__), pushed, count, tuple(found))
+        return quarantined_rows(plan_scan(self._source(source)), self.history, limit)
 
     def materialize(
         self, views: Sequence[type[FeatureView]] = (), *, progress: Progress | None = None
@@ -215,7 +216,8 @@ class FeatureStore:
         self._beside |= {view.name: view for view in chosen if view not in self._defined()}
         states = list({view.state.id: view.state for view in chosen if view.state}.values())
         known = [*self._defined(), *self._beside.values()]
-        report = materialize(self.config.home, self.history, self.log, self.online, states, known, progress)
+        with showing("materialize", progress) as shown:
+            report = materialize(self.config.home, self.history, self.log, self.online, states, known, shown)
         if not views:
             remember(self.config.home, self._plannable())
         return report
@@ -230,7 +232,8 @@ class FeatureStore:
         from featurestore.check.verify import certify, verify
 
         plan = self.plan(feature_set)
-        report = verify(plan, self.history, self.online.writer, cells=cells, seed=seed, progress=progress)
+        with showing(f"verify {plan.name}", progress) as shown:
+            report = verify(plan, self.history, self.online.writer, cells=cells, seed=seed, progress=shown)
         certify(self.config.home, plan, report, seed)
         return report
 
@@ -330,6 +333,17 @@ class FeatureStore:
         for name in ("online", "log"):
             self.__dict__.pop(name, None)
         self._server = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def __repr__(self) -> str:
+        try:
+            sets = ", ".join(self.feature_sets) or "none"
+        except FeatureStoreError as error:
+            sets = f"{error.name}, {error.what}"
+        where = "without a project file, its state is removed at the end" if self._scratch else str(self.config.root)
+        server = "no server in use" if self._server is None else "its server in use"
+        return f"<FeatureStore {self.config.project}: {where}; feature sets: {sets}; {server}>"
 
     def __enter__(self) -> Self:
         return self

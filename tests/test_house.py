@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"log"}),
     frozenset({"offline", "online"}),
     frozenset({"check", "materialize", "serve", "skew"}),
-    frozenset({"testing"}),
+    frozenset({"notebook", "testing"}),
     frozenset({"store"}),
     frozenset({"demo", "audit"}),
     frozenset({"cli"}),

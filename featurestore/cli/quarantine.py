@@ -15,8 +15,8 @@ from featurestore.cli.tables import print_line, print_table
 from featurestore.cli.texts import counted
 
 if TYPE_CHECKING:
+    from featurestore.offline.quarantined import Quarantined
     from featurestore.plan.outcomes import SetAside
-    from featurestore.store import Quarantined
 
 
 def quarantine(

@@ -12,6 +12,9 @@ from featurestore.expr.nodes import FeatureRef
 
 Member = type[FeatureView] | Expr[Any] | Group[Any] | Mapping[Any, Expr[Any]]
 
+_SHOWN = 8
+"""Features that a feature set names when it is shown."""
+
 
 class FeatureSet:
     """Views and single features under one name, in order: `FeatureSet("arrival_delay", PlaneHistory,
@@ -35,7 +38,9 @@ class FeatureSet:
             seen.add(node)
 
     def __repr__(self) -> str:
-        return f"FeatureSet({self.name!r}, {len(self.features)} features)"
+        names = [f"{node.view}.{node.name}" for node in self.features]
+        shown = ", ".join(names[:_SHOWN]) + (f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        return f"<FeatureSet {self.name}: {len(names)} features: {shown}>"
 
 
 def _references(name: str, member: Member) -> list[FeatureRef]:

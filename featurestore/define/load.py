@@ -113,6 +113,14 @@ def load_definitions(root: Path, folder: str) -> Definitions:
     return found
 
 
+def cell_mistake(error: AttributeError, where: str) -> DefinitionError:
+    """An attribute that a definition or an expression does not have, in the cell `where` of a notebook, in four
+    parts."""
+    if isinstance(error.obj, type):
+        return _unknown_attribute(error.obj, str(error.name), where)
+    return python_mistake(error, where)
+
+
 def _collect(modules: Iterable[ModuleType], errors: list[DefinitionError]) -> Definitions:
     found = Definitions()
     tables: list[tuple[type, dict[str, Any]]] = [

@@ -101,12 +101,12 @@ class Dataset:
                 copyfile(self.held, partial)
         return Path(path)
 
-    def head(self, rows: int) -> pa.Table:
+    def head(self, rows: int = 5) -> pa.Table:
         """The first rows; of a file no others are read."""
         if isinstance(self.held, pa.Table):
             return self.held.slice(0, rows)
         with pq.ParquetFile(self.held) as file:
-            first = next(file.iter_batches(rows), None)
+            first = next(file.iter_batches(rows), None) if rows > 0 else None
             return file.schema_arrow.empty_table() if first is None else pa.Table.from_batches([first])
 
     def __len__(self) -> int:
@@ -144,7 +144,7 @@ def build_dataset(
         check_target(to)
     with memory_told(bounds.memory_limit if bounds else None):
         if bounds is None:
-            built = _at_once(plan, held_spine(spine, history.root), as_of, history, statuses, threads)
+            built = _at_once(plan, held_spine(spine, history.root), as_of, history, statuses, threads, progress)
         else:
             given = spine_of(spine, history.root)
             buckets = bounds.buckets or buckets_for(plan, history, given, limit_bytes(bounds.memory_limit))
@@ -159,7 +159,7 @@ def build_dataset(
                 return Dataset(done.held, text, done.version, done.accounts, told)
             with _spilling(bounds) as spill:
                 held = held_spine(spine, history.root)
-                built = _at_once(plan, held, as_of, history, statuses, threads, bounds.memory_limit, spill)
+                built = _at_once(plan, held, as_of, history, statuses, threads, progress, bounds.memory_limit, spill)
     certify(built.version)
     return built if to is None else replace(built, held=built.write(to))
 
@@ -171,13 +171,14 @@ def _at_once(
     history: History,
     statuses: bool,
     threads: int | None,
+    progress: Progress | None,
     memory_limit: str | None = None,
     spill: Path | None = None,
 ) -> Dataset:
     scans = plan.scans
     folders = [history.root, *(folder for scan in scans.values() for folder in history.folders(scan))]
     connection = connect(folders, threads=threads, memory_limit=memory_limit, spill=spill)
-    clock = _Clock()
+    clock = _Clock(progress)
     try:
         check_names(plan, spine.schema, statuses)
         for zone in sorted(zones_of(plan.expressions)):
@@ -267,15 +268,25 @@ def _spilling(bounds: Bounds) -> Iterator[Path]:
 
 
 class _Clock:
-    """How long each step took."""
+    """How long each step took, and for `progress` which one begins."""
 
-    def __init__(self) -> None:
+    _STEPS = ("spine", "sources", "features")
+
+    def __init__(self, progress: Progress | None = None) -> None:
         self.seconds: dict[str, float] = {}
         self._last_s = time.perf_counter()
+        self._progress = progress
+        self._begin()
 
     def took(self, step: str) -> None:
         now_s = time.perf_counter()
         self.seconds[step], self._last_s = now_s - self._last_s, now_s
+        self._begin()
+
+    def _begin(self) -> None:
+        done, steps = len(self.seconds), len(self._STEPS)
+        if self._progress is not None and done <= steps:
+            self._progress((*self._STEPS, "done")[done], done, steps)
 
 
 def answer_canonical(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import duckdb
 
 from featurestore.define.places import short_path
+from featurestore.log.quarantine import Kept
 from featurestore.offline.connection import connect, quoted
 from featurestore.offline.scan import FILE, RAW, History, reading, reasoned_parts
 from featurestore.plan.log_rows import TYPES
@@ -25,6 +27,30 @@ class Unusable:
     place: str
     reason: str
     row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """The rows of a source that were set aside (R16): how many when they were pushed and the newest of them; how many
+    of its data and log and the first of them."""
+
+    source: str
+    pushed_rows: int
+    pushed: tuple[Kept, ...]
+    unusable_rows: int
+    unusable: tuple[Unusable, ...]
+
+
+def quarantined_rows(scan: Scan, history: History, limit: int) -> Quarantined:
+    """The rows of a source that were set aside when they were pushed, the newest `limit`, and those of its data and log
+    that cannot be used, the first `limit`.
+
+    Raises: as `unusable_rows`.
+    """
+    count, found = unusable_rows(scan, history, limit)
+    kept = history.quarantine
+    pushed = tuple(deque(kept.rows(scan.source), maxlen=limit)) if kept else ()
+    return Quarantined(scan.source, kept.count(scan.source) if kept else 0, pushed, count, tuple(found))
 
 
 def unusable_rows(scan: Scan, history: History, limit: int) -> tuple[int, list[Unusable]]:

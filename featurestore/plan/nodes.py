@@ -11,10 +11,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from html import escape
 from typing import Any
 
 from featurestore.define.drift import Drift
 from featurestore.expr.nodes import Aggregate, Node
+from featurestore.expr.printing import text_of
 from featurestore.semantics.dtypes import DType
 from featurestore.semantics.windows import Span
 
@@ -143,7 +145,7 @@ class Output:
     dtype: DType
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """A feature set: its inputs, its views with those they derive from first, and the vector.
 
@@ -161,6 +163,25 @@ class Plan:
     def __post_init__(self) -> None:
         states = {view.state.id: view.state for view in self.views if view.state}
         object.__setattr__(self, "states", tuple(states.values()))
+
+    def __repr__(self) -> str:
+        rows = self._rows()
+        name, dtype = (max(len(row[column]) for row in rows) for column in (0, 1))
+        return "\n".join([self._caption(), *(f"{row[0]:<{name}}  {row[1]:<{dtype}}  {row[2]}" for row in rows)])
+
+    def _repr_html_(self) -> str:
+        cells = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows()]
+        head = "<tr><th>feature</th><th>type</th><th>definition</th></tr>"
+        return f"<table><caption>{escape(self._caption())}</caption>{head}{''.join(cells)}</table>"
+
+    def _caption(self) -> str:
+        asked = ", ".join(f"{given.name} ({given.dtype})" for given in self.inputs)
+        return f"feature set {self.name}, version {self.version}, inputs: {asked}"
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        """Name, type and definition of each feature."""
+        written = {(view.name, each.name): text_of(each.node) for view in self.views for each in view.features}
+        return [(each.name, str(each.dtype), written[each.view, each.feature]) for each in self.outputs]
 
     @property
     def scans(self) -> dict[str, Scan]:
