@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.errors import InputError, a_kind
+from featurestore.errors import InputError, InvalidValue, a_kind
 from featurestore.semantics.dtypes import DType, Value, python_value
+from featurestore.semantics.foreign import day_at, moment_at, of_python
+from featurestore.semantics.instants import Far
 
 
 def arrow_table(table: object, what: str) -> pa.Table:
@@ -46,8 +48,29 @@ def rows_of(table: object, what: str) -> Sequence[Mapping[str, Any]]:
         if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # Python has no such time
             floored = pc.floor_temporal(found.column(place), unit="microsecond")
             found = found.set_column(place, column.name, floored.cast(pa.timestamp("us", column.type.tz)))
-    rows: list[dict[str, Any]] = found.to_pylist()
-    return rows
+    try:
+        rows: list[dict[str, Any]] = found.to_pylist()
+        return rows
+    except (OverflowError, ValueError):  # a time that Python's do not reach
+        columns = [[_of_python(each) for each in column] for column in found.columns]
+        return [dict(zip(found.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _of_python(found: pa.Scalar[Any]) -> Any:
+    """A value of Arrow as one of Python; a time outside the years 1 to 9999 as a `Far`."""
+    kind, scalar = found.type, cast("Any", found)
+    if not found.is_valid:
+        return None
+    if pa.types.is_timestamp(kind):
+        return moment_at(scalar.value * _UNITS_US[kind.unit], "local" if kind.tz is None else "instant")
+    if pa.types.is_date(kind):
+        return day_at(scalar.value if kind == pa.date32() else scalar.value // 86_400_000)
+    if isinstance(found, (pa.ListScalar, pa.LargeListScalar, pa.FixedSizeListScalar)):
+        return [_of_python(each) for each in scalar.values]
+    return found.as_py()
+
+
+_UNITS_US = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
 def _table_of_dicts(rows: list[dict[str, Any]], what: str) -> pa.Table:
@@ -65,10 +88,19 @@ def _table_of_dicts(rows: list[dict[str, Any]], what: str) -> pa.Table:
 
 
 def _array(values: list[Any], name: str, what: str) -> pa.Array[Any]:
+    if any(kind.__module__.partition(".")[0] in ("numpy", "pandas") for kind in set(map(type, values))):
+        values = [of_python(value) for value in values]
+    if far := next((value for value in values if isinstance(value, Far)), None):
+        raise InvalidValue(
+            f"{what} has a time outside the years 1 to 9999",
+            where=f"its column `{name}`",
+            has=str(far),
+            fix="leave the row out, or write null",
+        )
     try:
         column: pa.Array[Any] = pa.array(values)
         return column
-    except (pa.ArrowException, OverflowError) as error:
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise InputError(
             f"{what} has values of several types in one column",
             where=f"its column `{name}`",
@@ -83,7 +115,7 @@ def _table_of_pandas(frame: Any, what: str) -> pa.Table:
         raise InputError(f"{what} has two columns `{twice[0]}`", has=names, fix="rename one, or leave it out")
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowException, OverflowError) as error:
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         # Arrow names the column in the last of what it says
         said = [str(part) for part in error.args]
         raise InputError(

@@ -45,7 +45,7 @@ from featurestore.plan.build import plan_feature_set
 from featurestore.plan.nodes import Plan, Scan
 from featurestore.semantics.dtypes import INT64, STRING, Value, python_value
 from featurestore.semantics.identity import fingerprint
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US, instant_us
+from featurestore.semantics.instants import EARLIEST_US, FIRST_US, LAST_US, instant_us
 from featurestore.semantics.statuses import STATUS_NAMES
 from featurestore.tables import arrow_column, rows_of
 
@@ -213,7 +213,7 @@ def _canonical(scan: Scan, row: Row, asked: Mapping[str, Value], place: int) -> 
             error.where = f"{where}, `{column.name}`"
             raise
     usable = {
-        needed: found[needed] is not None and (needed == scan.row_id or EARLIEST_US <= found[needed] <= LATEST_US)
+        needed: found[needed] is not None and (needed == scan.row_id or FIRST_US <= found[needed] <= LAST_US)
         for needed in (scan.event_at, scan.known_at, scan.row_id)
         if needed is not None
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from featurestore.define.view import ViewSpec
@@ -16,6 +17,10 @@ from featurestore.semantics.windows import Span
 from tests.reference_aggregates import said
 from tests.reference_functions import called, entered, fingerprint_of
 
+# the years 1 to 9999
+FIRST_US, LAST_US = (
+    (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1) for moment in (datetime.min, datetime.max)
+)
 STATUSES = ("ok", "null", "not_found", "overflow")  # from best to worst
 Answer = tuple[Any, str]
 Row = Mapping[str, Any]
@@ -34,7 +39,7 @@ class Seen(NamedTuple):
 
 def reference(spec: ViewSpec, rows: Rows, key: tuple[Any, ...], as_of_us: int, request: Row) -> dict[str, Answer]:
     """Value and status of every feature of a view, for a key, as of an instant."""
-    as_of_us -= as_of_us % spec.refresh_us  # R3
+    as_of_us = max(as_of_us - as_of_us % spec.refresh_us, FIRST_US) if spec.refresh_us > 1 else as_of_us  # R3
     inputs = {**request, **dict(zip((part.input for part in spec.key), key, strict=True))}
     own = visible(spec, rows, tuple(entered(part) for part in key), as_of_us) if spec.source else []
 
@@ -69,7 +74,7 @@ def visible(spec: ViewSpec, rows: Rows, key: tuple[Any, ...], as_of_us: int) -> 
         stamped = given.get("_known_at_us", event_at + source.delay_us) if source.event_at else event_at
         known_at = row[source.known_at] if source.known_at else stamped
         held = [row[name] for name in spec.key_columns]
-        if known_at is None or abs(event_at) > 2**62 or abs(known_at) > 2**62:
+        if known_at is None or (source.event_at and not all(FIRST_US <= at <= LAST_US for at in (event_at, known_at))):
             continue
         if None in held or [*map(type, held), *held] != [*map(type, key), *key]:
             continue

@@ -26,6 +26,9 @@ DAY_US = 24 * 60 * 60 * 10**6
 # the years whose daylight saving rules hold; before and after them a zone keeps its offset
 FIRST_S, LAST_S = -(2**35), int(datetime(2201, 1, 1, tzinfo=UTC).timestamp())
 
+# from the first microsecond of the year 1 to 1970, and from there to the last of 9999
+FIRST_US, LAST_US = 719_162 * DAY_US, 2_932_897 * DAY_US - 1
+
 
 def entered(value: Any) -> Any:
     """A value as it enters, or as an expression gives it (R7, R8): no float but a number, no int beyond int64."""
@@ -37,7 +40,13 @@ def entered(value: Any) -> Any:
 
 
 def called(node: Call | PythonCall, values: list[Any]) -> Any:
-    """A function's value; null where it is not defined, and for a null argument unless the function is about nulls."""
+    """A function's value; null where it is not defined, for a null argument unless the function is about nulls, and
+    for an instant outside the years 1 to 9999 (R1)."""
+    found = _called(node, values)
+    return None if node.dtype.kind == "timestamp" and found is not None and not -FIRST_US <= found <= LAST_US else found
+
+
+def _called(node: Call | PythonCall, values: list[Any]) -> Any:
     if isinstance(node, PythonCall):
         return python_called(node, values)
     if node.function not in ABOUT_NULLS and None in values:

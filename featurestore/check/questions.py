@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from featurestore.plan.nodes import Plan, View
 from featurestore.semantics.dtypes import DType, Value
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US
+from featurestore.semantics.instants import FIRST_US, LAST_US
 from featurestore.semantics.windows import Span
 from featurestore.tables import storage_type
 
@@ -182,7 +182,7 @@ def usable_span(tables: list[pa.Table]) -> tuple[int, int]:
     """The instants from the first to the last row of some tables, a little beyond at both ends."""
     lows = [value for table in tables if (value := pc.min(table.column("event_at_us")).as_py()) is not None]
     highs = [value for table in tables if (value := pc.max(table.column("visible_at_us")).as_py()) is not None]
-    return max(min(lows, default=0) - 2, EARLIEST_US + 1), min(max(highs, default=1) + 3, LATEST_US - 1)
+    return max(min(lows, default=0) - 2, FIRST_US), min(max(highs, default=1) + 3, LAST_US)
 
 
 def same_bits(left: Value, right: Value) -> bool:

@@ -10,7 +10,7 @@ import duckdb
 from featurestore.errors import NaiveTime
 from featurestore.offline.connection import literal, local_offset_macro
 from featurestore.offline.expressions import sql_type
-from featurestore.plan.outcomes import SKIPPED
+from featurestore.plan.outcomes import OUT_OF_RANGE, SKIPPED
 from featurestore.semantics import decimals
 from featurestore.semantics.dtypes import FLOAT64, DType
 from featurestore.semantics.texts import BOOL_TEXT, DATE_TEXT, LOCAL_TEXT, NUMBER_TEXT, WHOLE_TEXT, ZONED_TEXT
@@ -48,11 +48,12 @@ def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = No
         case "string":
             return f"CAST({name} AS VARCHAR)" if stored in ("VARCHAR", "UUID") or stored.startswith("ENUM") else None
         case "timestamp":
-            return _instant(name, stored, zone)
+            found = _instant(name, stored, zone)
+            return found if found is None or stored in ("TIMESTAMPTZ_NS", "TIMESTAMP_NS") else f"fs_instant({found})"
         case "date":
             days = "CAST({} - DATE '1970-01-01' AS INTEGER)"
-            finite = f"CASE WHEN isfinite({{0}}) THEN {days.format('{0}')} END"
-            return {"DATE": finite.format(name), "VARCHAR": days.format(_parsed(name, DATE_TEXT, "DATE"))}.get(stored)
+            held = f"CASE WHEN {{0}} BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN {days.format('{0}')} END"
+            return {"DATE": held.format(name), "VARCHAR": days.format(_parsed(name, DATE_TEXT, "DATE"))}.get(stored)
         case "decimal":
             return _decimal(name, stored, dtype)
         case "list" | "vector":
@@ -117,10 +118,17 @@ def stood_there(name: str, stored: str, dtype: DType, zone: str | None = None) -
     if dtype.kind == "float64" and stored == "VARCHAR":  # NaN and infinity are null and not bad (R7)
         misfit = f"coalesce(NOT {_fits(name, NUMBER_TEXT)}, FALSE)"
     found = f"CAST({misfit} AS TINYINT)"
-    if dtype.kind == "timestamp" and zone is not None and stored in (*NAIVE, "VARCHAR"):
+    if dtype.kind != "timestamp" or (instant := _instant(name, stored, zone)) is None:
+        return found
+    other = found
+    if zone is not None and stored in (*NAIVE, "VARCHAR"):
         local = _local_of_text(name) if stored == "VARCHAR" else _local_of_time(name, stored)
-        return f"CASE WHEN {local} IS NOT NULL THEN CAST({SKIPPED} AS TINYINT) ELSE {found} END"
-    return found
+        other = f"CASE WHEN {local} IS NOT NULL THEN CAST({SKIPPED} AS TINYINT) ELSE {found} END"
+    far = f"CASE WHEN {instant} IS NOT NULL THEN CAST({OUT_OF_RANGE} AS TINYINT) ELSE {other} END"
+    if stored != "VARCHAR":
+        return far
+    # a text is parsed once more only on the two days on which an offset leads out of the years
+    return f"CASE WHEN {name}[1:10] IN ('0001-01-01', '9999-12-31') THEN {far} ELSE {other} END"
 
 
 def check_zones(

@@ -15,6 +15,7 @@ from featurestore.plan.log_rows import BAD_VALUES, TYPES, type_to_tell
 from featurestore.plan.nodes import Scan
 from featurestore.semantics.decimals import sql_rescaled
 from featurestore.semantics.dtypes import FLOAT64, DType
+from featurestore.semantics.instants import FIRST_DAY, FIRST_US, LAST_DAY, LAST_US
 
 _WHOLE = ("BIGINT", "UBIGINT")
 _JSON_TYPES = {
@@ -26,6 +27,8 @@ _JSON_TYPES = {
     "timestamp": _WHOLE,
     "date": _WHOLE,
 }
+
+_YEARS = {"timestamp": (FIRST_US, LAST_US), "date": (FIRST_DAY, LAST_DAY)}
 
 
 def logged_sql(scan: Scan, relation: str) -> str:
@@ -61,6 +64,8 @@ def _value(name: str, dtype: DType, kind: str, told: str) -> str:
         if dtype.item and dtype.item.kind == "decimal":
             items = f"list_transform({value}, lambda x: {_rescaled('x', dtype.item, told)})"
             found = f"CASE WHEN {same} THEN {value} ELSE {items} END"
+        elif dtype.item and dtype.item.kind in _YEARS:
+            found = f"list_transform({value}, lambda x: {_in_years('x', dtype.item.kind)})"
         return f"CASE WHEN {kind} = 'ARRAY' AND {_all_held(name, dtype, same, found)} THEN {found} END"
     listed = ", ".join(literal(each) for each in _JSON_TYPES[dtype.kind])
     fits = f"{kind} IN ({listed})"
@@ -73,10 +78,17 @@ def _value(name: str, dtype: DType, kind: str, told: str) -> str:
             exact = f"TRY_CAST(json_extract_string(text, {path}) AS HUGEINT)"
             whole = f"{kind} IN ('BIGINT', 'UBIGINT') AND {exact} BETWEEN -9007199254740992 AND 9007199254740992"
             return f"CASE WHEN {fits} OR ({whole} AND {same}) THEN {value} END"
-        case "int64" | "timestamp" | "date":
+        case "timestamp" | "date":
+            return f"CASE WHEN {fits} AND {same} THEN {_in_years(value, dtype.kind)} END"
+        case "int64":
             return f"CASE WHEN {fits} AND {same} THEN {value} END"
         case _:
             return f"CASE WHEN {fits} THEN {value} END"
+
+
+def _in_years(value: str, kind: str) -> str:
+    first, last = _YEARS[kind]
+    return f"CASE WHEN {value} BETWEEN {first} AND {last} THEN {value} END"
 
 
 def _same(dtype: DType, told: str) -> str:

@@ -20,7 +20,7 @@ from featurestore.offline.python_functions import calling
 from featurestore.offline.scan import History, placed_sql, reading
 from featurestore.offline.select import select_sql
 from featurestore.offline.states import zones_of
-from featurestore.offline.windows import floored
+from featurestore.offline.windows import instant_of
 from featurestore.plan.nodes import Plan, State, View
 
 ROW, TAG = "q.row", "q.tag"
@@ -195,8 +195,7 @@ def placed(source: str) -> str:
 
 def visible(view: View) -> str:
     """Whether a row `r` is visible to a question `q` of a view (R3)."""
-    instant = "q.as_of_us" if view.refresh_us == 1 else floored("q.as_of_us", view.refresh_us)
-    return f"r.usable AND greatest(r.event_at_us, r.known_at_us) < {instant}"
+    return f"r.usable AND greatest(r.event_at_us, r.known_at_us) < {instant_of(view, 'q.as_of_us')}"
 
 
 def _needed(view: View, met: str, tag: str) -> str:

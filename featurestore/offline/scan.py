@@ -25,7 +25,7 @@ from featurestore.offline.queries import query_files, query_sql, where_of
 from featurestore.plan.nodes import Scan
 from featurestore.plan.outcomes import EVENT, KNOWN, OUT_OF_RANGE, ROW_ID
 from featurestore.semantics.identity import sql_fingerprint
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US
+from featurestore.semantics.instants import EARLIEST_US, FIRST_US, LAST_US
 from featurestore.tables import arrow_table
 
 FILE, RAW = "q.file", "q.row"
@@ -205,12 +205,13 @@ def _judged(scan: Scan, logged: bool) -> list[tuple[str, int, str | None]]:
 
 def _usable(scan: Scan, logged: bool = True) -> str:
     """R16: a row counts when it has an instant, and a RowId where one is declared."""
-    tests = [_in_range(place) for place, *_ in _judged(scan, logged)]
+    tests = [_in_range(place, scan) for place, *_ in _judged(scan, logged)]
     return " AND ".join([*tests, *(["row_id IS NOT NULL"] if scan.row_id else [])])
 
 
-def _in_range(name: str) -> str:
-    return f"coalesce({name} BETWEEN {EARLIEST_US} AND {LATEST_US}, FALSE)"
+def _in_range(name: str, scan: Scan) -> str:
+    first_us = EARLIEST_US if scan.event_at is None else FIRST_US
+    return f"coalesce({name} BETWEEN {first_us} AND {LAST_US}, FALSE)"
 
 
 def _reason(scan: Scan, told: Sequence[str], logged: bool = True) -> str:
@@ -220,7 +221,7 @@ def _reason(scan: Scan, told: Sequence[str], logged: bool = True) -> str:
         return f"{whose} + {quoted(stood(name))}" if name in told and name else f"{whose}"
 
     cases = [
-        f"WHEN {place} IS NULL THEN {null(whose, name)} WHEN NOT {_in_range(place)} THEN {whose + OUT_OF_RANGE}"
+        f"WHEN {place} IS NULL THEN {null(whose, name)} WHEN NOT {_in_range(place, scan)} THEN {whose + OUT_OF_RANGE}"
         for place, whose, name in _judged(scan, logged)
     ]
     if scan.row_id:

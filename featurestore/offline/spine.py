@@ -31,7 +31,6 @@ from featurestore.offline.interrupts import interruptible
 from featurestore.offline.queries import spine_sql, where_of_spine
 from featurestore.plan.nodes import Input, Plan
 from featurestore.semantics.dtypes import TIMESTAMP
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US
 from featurestore.tables import arrow_table
 
 SPOOLED = ".arrow"
@@ -331,9 +330,7 @@ def _check(
 ) -> None:
     """Refuse a row without a usable instant, and a value that its type cannot hold, as a lookup does; a float that is
     NaN or infinite is null on both roads. One look at the rows finds the first of each kind."""
-    firsts = [
-        f"min(spine_row) FILTER (WHERE {instants} IS NULL OR {instants} NOT BETWEEN {EARLIEST_US} AND {LATEST_US})"
-    ]
+    firsts = [f"min(spine_row) FILTER (WHERE {instants} IS NULL)"]
     for place, _, _, text in checked:
         wrong = f"{place} IS NOT NULL AND {text} IS NULL"
         firsts.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from featurestore.plan.nodes import View
+from featurestore.semantics.instants import FIRST_US
 from featurestore.semantics.windows import Span
 
 BUCKETS_PER_WINDOW = 4
@@ -46,4 +47,4 @@ def floored(instant: str, step_us: int) -> str:
 
 def instant_of(view: View, as_of: str) -> str:
     """R3: the instant that a view's rules read for `as_of`."""
-    return as_of if view.refresh_us == 1 else floored(as_of, view.refresh_us)
+    return as_of if view.refresh_us == 1 else f"greatest({floored(as_of, view.refresh_us)}, {FIRST_US})"

@@ -21,10 +21,9 @@ from featurestore.errors import (
 from featurestore.online import codec
 from featurestore.plan.log_rows import BAD_VALUES, TYPES, type_to_tell
 from featurestore.plan.nodes import Scan, ScanColumn
-from featurestore.plan.outcomes import MISFIT, SKIPPED, reason_of, reason_text
+from featurestore.plan.outcomes import MISFIT, OUT_OF_RANGE, SKIPPED, reason_of, reason_text
 from featurestore.semantics import decimals
 from featurestore.semantics.dtypes import (
-    DATE,
     FLOAT64,
     INT64,
     TIMESTAMP,
@@ -34,8 +33,20 @@ from featurestore.semantics.dtypes import (
     dtype_named,
     list_of,
 )
+from featurestore.semantics.foreign import of_python
 from featurestore.semantics.identity import fingerprint
-from featurestore.semantics.instants import INT64_MAX, INT64_MIN, moment_of
+from featurestore.semantics.instants import (
+    FIRST_DAY,
+    FIRST_US,
+    INT64_MAX,
+    INT64_MIN,
+    LAST_DAY,
+    LAST_US,
+    Far,
+    OutOfYears,
+    in_years,
+    moment_of,
+)
 from featurestore.semantics.zones import instant_of_local_us
 from featurestore.tables import rows_of
 
@@ -49,7 +60,7 @@ _STORED: dict[str, type] = {
     "date": int,
     "decimal": int,
 }
-_RANGES = {"int64": (INT64_MIN, INT64_MAX), "timestamp": (INT64_MIN, INT64_MAX), "date": (-(2**31), 2**31 - 1)}
+_RANGES = {"int64": (INT64_MIN, INT64_MAX), "timestamp": (FIRST_US, LAST_US), "date": (FIRST_DAY, LAST_DAY)}
 _LONGEST = 80
 """Letters of a bad value that the log keeps."""
 
@@ -108,14 +119,15 @@ def check_events(scan: Scan, events: object) -> Checked:
                 raise
             except FeatureStoreError as error:
                 row[column.name] = None
-                stood[column.name] = SKIPPED if isinstance(error, _Skipped) else MISFIT
+                stood[column.name] = _misfit(error)
                 if column.name not in marked:
                     misfits[column.name] = _short(raw)
         # a row that has no KnownTime is stamped when it is committed
         code = reason_of(scan, row, stood, 0)
         checked.bad_values.update(misfits.keys())
         if code is not None:
-            checked.quarantined.append((place, dict(event), reason_text(scan, code)))
+            raw_row = {name: of_python(raw) for name, raw in event.items()}
+            checked.quarantined.append((place, raw_row, reason_text(scan, code)))
         else:
             checked.rows.append(row | {BAD_VALUES: misfits} if misfits else row)
     return checked
@@ -220,22 +232,32 @@ def entered(raw: object, dtype: DType, zone: str | None) -> Value:
 
     Raises: InvalidValue, NaiveTime  when the type cannot hold it.
     """
-    if dtype == DATE and isinstance(raw, datetime):
-        raw = raw.date()
-    if zone is not None and dtype == list_of(TIMESTAMP) and isinstance(raw, Sequence) and not isinstance(raw, str):
-        return tuple(entered(item, TIMESTAMP, zone) for item in raw)
-    if dtype != TIMESTAMP or zone is None or raw is None:
+    if zone is None or raw is None or dtype not in (TIMESTAMP, list_of(TIMESTAMP)):
         return canonical(raw, dtype)
+    raw = of_python(raw)
+    if dtype != TIMESTAMP:
+        items = isinstance(raw, Sequence) and not isinstance(raw, str)
+        return tuple(entered(item, TIMESTAMP, zone) for item in raw) if items else canonical(raw, dtype)
     moment = moment_of(raw) if isinstance(raw, str) else raw
-    if not isinstance(moment, datetime) or moment.tzinfo is not None:
+    if isinstance(moment, Far) and moment.kind == "local":
+        local_us = moment.number
+    elif isinstance(moment, datetime) and moment.tzinfo is None:
+        local_us = canonical(moment.replace(tzinfo=UTC), dtype)
+    else:
         return canonical(raw, dtype)
-    local_us = canonical(moment.replace(tzinfo=UTC), dtype)
-    at_us = None if local_us is None else instant_of_local_us(zone, local_us)
-    if at_us is None and local_us is not None:
+    at_us = instant_of_local_us(zone, local_us)
+    if at_us is None:
         raise _Skipped(f"{moment} does not exist in {zone}", fix="send the time that the clocks showed")
-    return at_us
+    return in_years(at_us)
+
+
+def _misfit(error: FeatureStoreError) -> int:
+    """What is wrong with a value, as a code of `plan.outcomes`."""
+    if isinstance(error, _Skipped):
+        return SKIPPED
+    return OUT_OF_RANGE if isinstance(error, OutOfYears) else MISFIT
 
 
 def _short(raw: object) -> str:
     """A value as the log can keep it."""
-    return str(raw)[:_LONGEST].encode("utf-8", errors="backslashreplace").decode()
+    return str(of_python(raw))[:_LONGEST].encode("utf-8", errors="backslashreplace").decode()

@@ -19,7 +19,7 @@ from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Answered, Moment
 from featurestore.plan.nodes import Plan, State, View
 from featurestore.semantics.dtypes import Value
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US, duration_text, instant_text
+from featurestore.semantics.instants import FIRST_US, LAST_US, duration_text, instant_text
 
 ATTEMPTS = 20
 """How often a read begins anew because a writer was in its way."""
@@ -86,7 +86,7 @@ class LookupRoad:
         self, plan: Plan, questions: Sequence[dict[str, Value]], asked_us: int | None, request_id: str
     ) -> Steps[Vectors]:
         """A lookup in steps: it yields the commands of a trip and is sent their replies."""
-        if asked_us is not None and not EARLIEST_US < asked_us < LATEST_US:
+        if asked_us is not None and not FIRST_US <= asked_us <= LAST_US:
             raise InputError(
                 f"as_of {asked_us} is no usable instant",
                 where=f"feature set `{plan.name}`",

@@ -18,6 +18,7 @@ from featurestore.define.drift import Drift
 from featurestore.expr.nodes import Aggregate, Node
 from featurestore.expr.printing import text_of
 from featurestore.semantics.dtypes import DType
+from featurestore.semantics.instants import FIRST_US
 from featurestore.semantics.windows import Span
 
 
@@ -111,7 +112,7 @@ class View:
 
     def instant_us(self, as_of_us: int) -> int:
         """The instant that every rule reads for `as_of` (R3)."""
-        return as_of_us // self.refresh_us * self.refresh_us
+        return as_of_us if self.refresh_us == 1 else max(as_of_us // self.refresh_us * self.refresh_us, FIRST_US)
 
     def reach_us(self, span: Span) -> int:
         """How far back from `as_of` a window of this view can begin; 2^63 for all history."""

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from featurestore.plan.nodes import Scan
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US
+from featurestore.semantics.instants import FIRST_US, LAST_US
 
 NOTHING, MISFIT, SKIPPED, OUT_OF_RANGE = range(4)
 """What is wrong with a time or a RowId: it is null, its type does not hold it, it is a local time that the clocks
-jumped over, or an instant that is too far away."""
+jumped over, or an instant outside the years 1 to 9999."""
 EVENT, KNOWN, ROW_ID = 0, 4, 8
 """Whose fault it is; a reason's code is the sum of the two. Of several reasons the least is told."""
 
@@ -102,12 +102,12 @@ def _bad_values(count: int) -> str:
 
 def reason_of(scan: Scan, row: Mapping[str, Any], stood: Mapping[str, int], known_at_us: int | None) -> int | None:
     """The code of why a row cannot be used, or None. `stood` says why a column is null that had something in it."""
-    times = [(EVENT, scan.event_at, row[scan.event_at] if scan.event_at else EARLIEST_US)]
+    times = [(EVENT, scan.event_at, row[scan.event_at])] if scan.event_at else []
     times.append((KNOWN, scan.known_at, row[scan.known_at] if scan.known_at else known_at_us))
     for whose, name, at_us in times:
         if at_us is None:
             return whose + stood.get(name or "", NOTHING)
-        if not EARLIEST_US <= at_us <= LATEST_US:
+        if not FIRST_US <= at_us <= LAST_US:
             return whose + OUT_OF_RANGE
     if scan.row_id is not None and row[scan.row_id] is None:
         return ROW_ID + stood.get(scan.row_id, NOTHING)

@@ -22,7 +22,7 @@ from featurestore.plan.scan import plan_scan
 from featurestore.semantics.windows import Span
 from featurestore.semantics.zones import tzdata_version
 
-RULES = 2
+RULES = 3
 """Raised whenever a rule, kernel or rounding changes what a definition means."""
 
 

@@ -11,13 +11,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, Literal, get_args, get_origin
 
 from featurestore.errors import InvalidValue, a_kind
 from featurestore.semantics import decimals
-from featurestore.semantics.instants import INT64_MAX, INT64_MIN, datetime_of, instant_us
+from featurestore.semantics.foreign import WHOLE_BELOW, of_python
+from featurestore.semantics.instants import INT64_MAX, INT64_MIN, Far, OutOfYears, datetime_of, instant_us
 from featurestore.semantics.texts import DATE_TEXT
 
 Kind = Literal["bool", "int64", "float64", "string", "timestamp", "date", "decimal", "list", "vector", "map"]
@@ -149,9 +150,11 @@ def fits_annotation(held: Any, dtype: DType) -> bool:
 def canonical(value: object, dtype: DType) -> Value:
     """The canonical form of a Python value.
 
-    Numbers widen exactly (int to float64 up to 2^53); nothing is parsed except instants and dates in ISO 8601 and
+    Numbers change their type only where that is exact: an int to float64 up to 2^53, a whole float below 2^53 to
+    int64, since from there on it may be a rounded one. Nothing is parsed except instants and dates in ISO 8601 and
     decimals, which JSON cannot carry. A list is a value of its type only if all its items are.
     Raises: InvalidValue  when the type cannot hold the value.
+            OutOfYears    a kind of it, when an instant or a day lies outside the years 1 to 9999.
             NaiveTime     when an instant has no zone.
     """
     if value is None:
@@ -165,11 +168,20 @@ def canonical(value: object, dtype: DType) -> Value:
             return finite(value)
         case "float64" if type(value) is int and abs(value) <= 2**53:
             return float(value)
+        case "int64" if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+            return int(value)
+        case "int64" | "float64" if isinstance(value, Decimal) and (exact := _exact(value, dtype)) is not None:
+            return exact
         case "string" if isinstance(value, str):
             return _string(value)
-        case "timestamp" if isinstance(value, (datetime, str)):
-            return None if value != value else instant_us(value)
+        case "timestamp" if isinstance(value, (datetime, str, Far)):
+            moment = value if type(value) in (datetime, str) else of_python(value)
+            return None if moment is None else instant_us(moment)
         case "date" if type(value) is date:
+            return value.toordinal() - EPOCH_DAY
+        case "date" if isinstance(value, Far) and value.kind == "day":
+            raise OutOfYears("a date lies outside the years 1 to 9999", has=str(value), fix=_HOW["date"])
+        case "date" if isinstance(value, datetime) and _is_midnight(value):
             return value.toordinal() - EPOCH_DAY
         case "date" if isinstance(value, str):
             return _date(value)
@@ -185,11 +197,11 @@ def canonical(value: object, dtype: DType) -> Value:
                 return found
     if _is_missing(value):
         return None
-    unboxed = getattr(value, "tolist", None)  # a numpy scalar holds one Python value, an array a list of them
-    if callable(unboxed) and type(value).__module__ == "numpy":
-        return canonical(unboxed(), dtype)
+    plain, whole_below = of_python(value), WHOLE_BELOW.get(type(value).__name__)
+    if plain is not value and not (dtype == INT64 and whole_below and abs(plain) >= whole_below):
+        return canonical(plain, dtype)
     raise InvalidValue(
-        f"{value!r:.80} is not a value of type {dtype}",
+        f"{of_python(value)!r:.80} is not a value of type {dtype}",
         has=a_kind(value),
         fix=_HOW.get(dtype.kind, "send a value that {} holds").format(dtype, dtype.scale, dtype.length),
     )
@@ -203,6 +215,7 @@ def canonical_column(values: list[Any], dtype: DType) -> list[Value]:
 
 
 _HOW = {
+    "int64": "send a whole number within 64 bits; a float only below 2^53, where it is exact",
     "decimal": "send a number of at most {1} decimal places that {0} holds: as text, or as a Decimal, never as a float",
     "vector": "send {2} numbers, none of them null or NaN",
     "timestamp": "send an instant with a zone: as text such as 2013-01-01T00:00:00Z, or as a datetime",
@@ -220,7 +233,7 @@ def python_value(value: Value, dtype: DType) -> object:
         case "timestamp":
             return datetime_of(value)
         case "date":
-            return date.fromordinal(min(max(value + EPOCH_DAY, 1), date.max.toordinal()))
+            return date.fromordinal(value + EPOCH_DAY)
         case "decimal":
             return decimals.scaled(value, dtype.scale)
         case "list":
@@ -237,9 +250,25 @@ def python_value(value: Value, dtype: DType) -> object:
 
 def _is_missing(value: object) -> bool:
     """NaN, NaT and NA, which pandas writes for a missing value of any type."""
-    if isinstance(value, (float, Decimal)):
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    if isinstance(value, float):
         return math.isnan(value)
     return type(value).__name__ in ("NaTType", "NAType")
+
+
+def _is_midnight(value: datetime) -> bool:
+    """Whether a time without a zone is a whole day, which is how pandas keeps dates."""
+    return value.tzinfo is None and value.time() == time() and not getattr(value, "nanosecond", 0)
+
+
+def _exact(value: Decimal, dtype: DType) -> int | float | None:
+    """A decimal as an int or a float, where that is the same number."""
+    if not value.is_finite() or not -(2**64) < value < 2**64:
+        return None
+    found = int(value) if dtype == INT64 else float(value)
+    inside = dtype != INT64 or INT64_MIN <= found <= INT64_MAX
+    return found if inside and Decimal(found) == value else None
 
 
 def _string(value: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from featurestore.errors import InvalidDefinition, InvalidValue, NaiveTime, a_kind
 from featurestore.semantics.texts import LOCAL_TEXT, ZONED_TEXT
@@ -13,6 +15,12 @@ INT64_MIN = -(2**63)
 EARLIEST_US = -(2**62)
 """The event time of rows of a static source: before every instant that can be asked for."""
 LATEST_US = 2**62
+FIRST_US = -62_135_596_800_000_000
+LAST_US = 253_402_300_799_999_999
+"""The years 1 to 9999, which every instant that is a value lies in: what Python's `datetime` holds (R1)."""
+FIRST_DAY = -719_162
+LAST_DAY = 2_932_896
+"""The same of dates, in days since 1970-01-01."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS_US = {
@@ -27,6 +35,38 @@ _UNITS_US = {
 _DURATION = re.compile(r"([0-9]+)(us|ms|s|m|h|d|w)")
 _MOMENT = re.compile(f"{ZONED_TEXT}|{LOCAL_TEXT}")
 _NANOSECONDS = re.compile(r"(\.[0-9]{6})[0-9]+")
+
+
+class OutOfYears(InvalidValue):
+    """An instant or a day outside the years 1 to 9999; to callers it is a value like any that does not fit."""
+
+    @property
+    def name(self) -> str:
+        """The error's name as printed and as sent over HTTP."""
+        return InvalidValue.__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """A time that no `datetime` or `date` holds: microseconds since 1970 of an instant or a local time, or days."""
+
+    number: int
+    kind: Literal["instant", "local", "day"]
+
+    def __str__(self) -> str:
+        unit = "days" if self.kind == "day" else "microseconds"
+        return f"{self.number} {unit} since 1970"
+
+
+def in_years(at_us: int) -> int:
+    """An instant that lies in the years 1 to 9999. Raises: OutOfYears."""
+    if FIRST_US <= at_us <= LAST_US:
+        return at_us
+    raise OutOfYears(
+        "an instant lies outside the years 1 to 9999",
+        has=str(Far(at_us, "instant")),
+        fix="send an instant within these years, or null",
+    )
 
 
 def duration_us(text: str) -> int:
@@ -61,15 +101,19 @@ def duration_text(length_us: int) -> str:
     return f"{length_us // _UNITS_US[unit]}{unit}"
 
 
-def instant_us(value: datetime | str) -> int:
+def instant_us(value: datetime | str | Far) -> int:
     """Microseconds UTC of an aware datetime or an ISO 8601 text with a zone. Nanoseconds are floored.
 
     Raises: NaiveTime     when there is no zone.
-            InvalidValue  when the text is no instant.
+            InvalidValue  when the text is no instant, or the instant lies outside the years 1 to 9999.
 
     >>> instant_us("2013-01-01T00:00:00Z")
     1356998400000000
     """
+    if isinstance(value, Far) and value.kind == "instant":
+        return in_years(value.number)
+    if isinstance(value, Far) and value.kind == "local":
+        raise _naive(value)
     moment = moment_of(value) if isinstance(value, str) else value
     if not isinstance(moment, datetime):
         raise InvalidValue(
@@ -80,10 +124,8 @@ def instant_us(value: datetime | str) -> int:
     if moment != moment:  # pandas.NaT
         raise InvalidValue("a missing time (NaT) is not an instant", fix="leave the row out or give its time")
     if moment.utcoffset() is None:
-        raise NaiveTime(
-            f"the time {value!s} has no zone", fix="give it one: datetime(..., tzinfo=UTC), or ...Z in text"
-        )
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+        raise _naive(value)
+    return in_years((moment - _EPOCH) // timedelta(microseconds=1))
 
 
 def moment_of(text: str) -> datetime:
@@ -100,17 +142,19 @@ def moment_of(text: str) -> datetime:
 
 
 def datetime_of(at_us: int) -> datetime:
-    """The aware UTC datetime of an instant; clipped to the years 1 to 9999, which is all that `datetime` holds."""
-    try:
-        return _EPOCH + timedelta(microseconds=at_us)
-    except OverflowError:
-        return datetime.max.replace(tzinfo=UTC) if at_us > 0 else datetime.min.replace(tzinfo=UTC)
+    """The aware UTC datetime of an instant. Raises: OverflowError  for one that no value can be (R1)."""
+    return _EPOCH + timedelta(microseconds=at_us)
+
+
+def _naive(value: object) -> NaiveTime:
+    return NaiveTime(f"the time {value!s} has no zone", fix="give it one: datetime(..., tzinfo=UTC), or ...Z in text")
 
 
 def instant_text(at_us: int) -> str:
-    """An instant as ISO 8601 text with microseconds only where there are some.
+    """An instant for people to read: ISO 8601 with microseconds only where there are some. A bound outside the years 1
+    to 9999 is written as the nearest instant within them.
 
     >>> instant_text(1356998400000000)
     '2013-01-01T00:00:00Z'
     """
-    return datetime_of(at_us).isoformat().replace("+00:00", "Z")
+    return datetime_of(min(max(at_us, FIRST_US), LAST_US)).isoformat().replace("+00:00", "Z")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 
 from featurestore.errors import FeatureStoreError, RowFunctionFailed
 from featurestore.semantics.dtypes import DType, Value, canonical, python_value
@@ -47,10 +49,12 @@ class PythonFunction:
             result = self.python(*given)
         except Exception as error:
             raise self._failed(f"raised {type(error).__name__}: {error}", given) from error
-        # what `canonical` is lenient about: times as text, and NaN for a missing value of any type
+        # what `canonical` is lenient about: times as text, whole numbers and days of another type, and NaN for a
+        # missing value of any type
         misread = (isinstance(result, str) and self.gives.kind != "string") or (
-            isinstance(result, float) and self.gives.kind != "float64"
+            isinstance(result, (float, Decimal)) and self.gives.kind not in ("float64", "decimal")
         )
+        misread = misread or (isinstance(result, datetime) and self.gives.kind == "date")
         if not misread:
             try:
                 return canonical(result, self.gives)

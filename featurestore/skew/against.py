@@ -14,7 +14,7 @@ from featurestore.offline.connection import connect, define_zone, literal, quote
 from featurestore.plan.nodes import Output, Plan
 from featurestore.plan.pruned import pruned
 from featurestore.semantics.dtypes import TIMESTAMP, DType
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US
+from featurestore.semantics.instants import FIRST_US, LAST_US
 from featurestore.skew.compare import Served
 
 REQUEST_ID = "request_id"
@@ -55,7 +55,7 @@ def served_elsewhere(
         request = f"CAST({quoted(REQUEST_ID)} AS VARCHAR)" if REQUEST_ID in types else "''"
         rows: pa.Table = connection.sql(
             f"SELECT * FROM (SELECT {request} AS request_id, {', '.join(columns)} FROM {relation})\n"
-            f"WHERE as_of_us BETWEEN {EARLIEST_US + 1} AND {LATEST_US - 1}"
+            f"WHERE as_of_us BETWEEN {FIRST_US} AND {LAST_US}"
         ).to_arrow_table()
         left = connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0] - rows.num_rows
     finally:

@@ -13,7 +13,7 @@ from featurestore.offline.replay import Replay, visible
 from featurestore.offline.scan import FILE, POSITION, STAMPED
 from featurestore.plan.nodes import Output, View
 from featurestore.semantics.dtypes import Value, python_value
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US, instant_text
+from featurestore.semantics.instants import instant_text
 from featurestore.semantics.statuses import STATUS_NAMES
 from featurestore.skew.examine import Examined
 from featurestore.skew.held import Held
@@ -122,4 +122,4 @@ def _shown(value: object) -> Any:
 
 
 def _instant(at_us: int) -> str:
-    return instant_text(min(max(at_us, EARLIEST_US), LATEST_US))
+    return instant_text(at_us)

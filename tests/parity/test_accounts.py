@@ -30,6 +30,7 @@ from featurestore.online.pointers import Pointer
 from featurestore.plan.build import plan_scan, plan_view
 from featurestore.plan.nodes import Scan, State
 from featurestore.plan.outcomes import Counts, SetAside
+from featurestore.semantics.instants import FIRST_DAY, FIRST_US, LAST_DAY, LAST_US
 from tests.strategies import make_source, make_view
 from tests.strategies.sources import COLUMNS, ENTITIES
 from tests.strategies.values import pick
@@ -274,13 +275,30 @@ def test_r16_instants_out_of_range_and_typed_misfits_are_counted_on_both_roads(c
         far = table.set_column(
             table.schema.get_field_index("happened_at"),
             "happened_at",
-            pa.array([2**62 - 5, 2**62 + 1, -(2**62) - 1], pa.timestamp("us", "UTC")),
+            pa.array([LAST_US - 5, LAST_US + 1, FIRST_US - 1], pa.timestamp("us", "UTC")),
         )
+        for name, ends in (
+            ("moment", (LAST_US, LAST_US + 1, FIRST_US - 1)),
+            ("day", (LAST_DAY, LAST_DAY + 1, FIRST_DAY - 1)),
+        ):
+            kind = far.schema.field(name).type if name == "day" else pa.timestamp("us", "UTC")
+            far = far.set_column(far.schema.get_field_index(name), name, pa.array(ends, kind))
         pq.write_table(far, root / "rows.parquet")
         beyond = read(made, root)
+        again = road(root, client, made)
+        try:
+            pushed_far = summed(
+                [again.ingest(plan_scan(made), far.drop_columns(["id"]).append_column("id", [[4, 5, 6]]))]
+            )
+        finally:
+            again.store.states.drop_project()
+            again.store.log.close()
     assert offline == pushed
     assert (offline.bad_values, offline.quarantined) == (
         {"user": 1, "whole": 1, "number": 2},
         {"happened_at is null": 1},
     )
     assert beyond.quarantined == {"happened_at with the delay is out of range": 1, "happened_at is out of range": 2}
+    # a pushed row is known when it is committed, so its delay is no part of it
+    assert pushed_far.quarantined == {"happened_at is out of range": 2}
+    assert beyond.bad_values == {"moment": 2, "day": 2, "user": 1, "whole": 1, "number": 2} == pushed_far.bad_values

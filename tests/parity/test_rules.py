@@ -29,7 +29,7 @@ from featurestore import (
     when,
 )
 from featurestore.errors import RowFunctionFailed
-from featurestore.semantics.instants import LATEST_US
+from featurestore.semantics.instants import LAST_US
 from tests.parity.voices import Cell, bits, plan_of, said_by_duckdb, said_by_redis, said_by_reference
 from tests.strategies import Case, Question
 
@@ -313,7 +313,7 @@ def test_r14_a_value_says_why_it_is_null_and_a_default_keeps_that(say: Say) -> N
 
 def test_r16_a_row_that_cannot_be_used_is_seen_by_nobody(say: Say) -> None:
     """Without an instant, with one that is too far away, or without its id, a row is set aside on every road."""
-    history = [fact(1, at=None, known=1), fact(2, at=1, known=LATEST_US + 1), fact(None, at=1), fact(4, at=1)]
+    history = [fact(1, at=None, known=1), fact(2, at=1, known=LAST_US + 1), fact(None, at=1), fact(4, at=1)]
     assert values(say(Facts.ever, history, [9])) == [1]
 
 

@@ -23,7 +23,7 @@ from featurestore.plan.build import plan_feature_set
 from featurestore.plan.nodes import Plan, State
 from featurestore.semantics.dtypes import finite
 from featurestore.semantics.identity import fingerprint
-from featurestore.semantics.instants import EARLIEST_US, LATEST_US
+from featurestore.semantics.instants import EARLIEST_US, FIRST_US, LAST_US, LATEST_US
 from featurestore.tables import storage_type
 from tests.reference import STATUSES, reference
 from tests.strategies import Case
@@ -43,7 +43,8 @@ def scanned(spec: SourceSpec, rows: Iterable[dict[str, Any]]) -> pa.Table:
     times = [_times(spec, row) for row in rows]
     ids = [row[spec.row_id] if spec.row_id else row.get("_position") for row in rows]
     usable = [
-        all(at is not None and EARLIEST_US <= at <= LATEST_US for at in both) and not (spec.row_id and row_id is None)
+        all(at is not None and (FIRST_US <= at <= LAST_US or not spec.event_at) for at in both)
+        and not (spec.row_id and row_id is None)
         for both, row_id in zip(times, ids, strict=True)
     ]
     prints = [

@@ -197,4 +197,4 @@ def test_a_window_keeps_the_state() -> None:
     assert planned(extra=True).views[0].state != planned().views[0].state
 
 
-PINNED = "9a5aaea13dcb"
+PINNED = "c2a86bd94cfe"

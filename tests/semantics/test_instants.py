@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore.errors import InvalidDefinition, InvalidValue, NaiveTime
-from featurestore.semantics.instants import datetime_of, duration_text, duration_us, instant_text, instant_us
+from featurestore.offline.connection import connect
+from featurestore.semantics.instants import (
+    FIRST_US,
+    LAST_US,
+    OutOfYears,
+    datetime_of,
+    duration_text,
+    duration_us,
+    instant_text,
+    instant_us,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -94,7 +104,24 @@ def test_what_is_no_instant_is_refused() -> None:
         instant_us("yesterday")
 
 
-@pytest.mark.parametrize(("at_us", "year"), [(2**63 - 1, 9999), (-(2**63), 1)])
-def test_instants_beyond_the_calendar_are_shown_as_its_ends(at_us: int, year: int) -> None:
-    """An instant that `datetime` cannot hold is shown as the last or first that it can."""
-    assert datetime_of(at_us).year == year
+@pytest.mark.parametrize(("at_us", "year"), [(2**63 - 1, "9999"), (-(2**63), "0001")])
+def test_r1_a_bound_beyond_the_calendar_is_shown_as_its_end_and_no_value_is(at_us: int, year: str) -> None:
+    """A message writes the nearest instant; a value would be another one, so there is no datetime for it."""
+    assert instant_text(at_us)[:4] == year
+    with pytest.raises(OverflowError):
+        datetime_of(at_us)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59.999999-00:01", "0001-01-01T00:00:00+00:01"])
+def test_r1_an_offset_that_leads_out_of_the_years_is_refused(text: str) -> None:
+    """An instant lies within the years 1 to 9999 in UTC."""
+    with pytest.raises(OutOfYears, match="outside the years 1 to 9999"):
+        instant_us(text)
+
+
+@pytest.mark.parametrize("at_us", [FIRST_US - 1, FIRST_US, -1, 0, LAST_US, LAST_US + 1, 2**62, -(2**62)])
+def test_r1_the_macro_of_the_range_is_the_range(at_us: int) -> None:
+    """`fs_instant` names its argument once, and gives what two comparisons would."""
+    with connect([]) as connection:
+        [[found]] = connection.execute("SELECT fs_instant($1::BIGINT)", [at_us]).fetchall()
+    assert found == (at_us if FIRST_US <= at_us <= LAST_US else None)

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from featurestore.define.view import ViewSpec
 from featurestore.semantics.dtypes import DType
-from featurestore.semantics.instants import duration_us
+from featurestore.semantics.instants import FIRST_US, LAST_US, duration_us
 from tests.strategies.definitions import View, input_types
 from tests.strategies.histories import Rows
 from tests.strategies.values import DELAY, EDGES_US, NOW_US, WINDOWS, instants, nullable, pick, values
 
-_LIMIT_US = 2**62 - 1
 _AFTER_US = (0, 0, *(duration_us(each) for each in (DELAY, *WINDOWS)))
 _STEPS_US = tuple(duration_us(each) for each in WINDOWS)
 _FEW: dict[str, tuple[Any, ...]] = {"int64": (1, 2, 0, 2**53 + 1), "string": ("a", "b", "1", "a\u0308")}
@@ -68,7 +67,7 @@ def boundaries(draw: st.DrawFn, rows: Sequence[Mapping[str, Any]]) -> int:
     at_us = max(pick(draw, sorted(held)), pick(draw, sorted(held))) + after_us
     step_us = pick(draw, (1, 1, *_STEPS_US))
     at_us = at_us // step_us * step_us + pick(draw, (0, step_us)) + pick(draw, EDGES_US)
-    return at_us if abs(at_us) <= _LIMIT_US else NOW_US
+    return at_us if FIRST_US <= at_us <= LAST_US else NOW_US
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from featurestore.semantics.dtypes import BOOL, DATE, EPOCH_DAY, FLOAT64, INT64, STRING, TIMESTAMP, DType, Value
-from featurestore.semantics.instants import INT64_MAX, INT64_MIN, duration_us
+from featurestore.semantics.instants import FIRST_US, INT64_MAX, INT64_MIN, LAST_US, duration_us
 
 T = TypeVar("T")
 
@@ -21,9 +21,9 @@ WINDOWS = ("1us", "2us", "10us", "1s", "1h", "1d", "7d")
 DELAY = "10us"
 EDGES_US = (-1, 0, 1)
 _REACHES_US = (0, *(duration_us(window) for window in WINDOWS))
-_LIMIT_US = 2**62
-_FIRST_US = int(datetime(1900, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-_LAST_US = int(datetime(2190, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+ENDS_US = (FIRST_US, LAST_US)
+_EARLY_US = int(datetime(1900, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+_LATE_US = int(datetime(2190, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 _SELDOM = st.integers(0, 9).map(lambda drawn: drawn != 7)
 _INSTANTS = st.builds(
@@ -81,7 +81,7 @@ def values(dtype: DType) -> st.SearchStrategy[Value]:
         some = st.sampled_from(("a", "b")) | st.sampled_from(_TEXTS) | st.text(max_size=4)
         return some | st.sampled_from(_NUMBERS) | st.text("aAb ,\t1", max_size=6)
     if dtype == TIMESTAMP:
-        return instants() | st.integers(_FIRST_US, _LAST_US) | st.sampled_from((0, -1, _LIMIT_US, -_LIMIT_US))
+        return instants() | st.integers(_EARLY_US, _LATE_US) | st.sampled_from((0, -1, *ENDS_US))
     if dtype == DATE:
         ends = (1 - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY, 0, -1, 19_782)
         return st.sampled_from(ends) | st.integers(1 - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY)
@@ -114,6 +114,6 @@ def instants() -> st.SearchStrategy[int]:
 
 @cache
 def event_instants() -> st.SearchStrategy[int | None]:
-    """Event times: mostly near NOW_US, now and then none, or at or beyond what one may be (+-2^62)."""
-    limits = (None, None, _LIMIT_US, -_LIMIT_US, _LIMIT_US + 1, -_LIMIT_US - 1, INT64_MAX, INT64_MIN, 0, -1)
+    """Event times: mostly near NOW_US, now and then none, or at or beyond the ends of the years 1 to 9999."""
+    limits = (None, None, *ENDS_US, LAST_US + 1, FIRST_US - 1, INT64_MAX, INT64_MIN, 0, -1)
     return st.integers(0, 19).flatmap(lambda drawn: st.sampled_from(limits) if drawn == 7 else instants())

@@ -8,12 +8,10 @@ from typing import Final
 
 from featurestore.semantics.dtypes import DATE, EPOCH_DAY, FLOAT64, INT64, TIMESTAMP, Value
 from featurestore.semantics.functions.row import Scalar, int64, same, takes
+from featurestore.semantics.instants import FIRST_DAY, FIRST_US, LAST_DAY, LAST_US
 from featurestore.semantics.zones import instant_of_wall_us, offset_us
 
 DAY_US: Final = 86_400_000_000
-FIRST_DAY: Final = 1 - EPOCH_DAY
-LAST_DAY: Final = date.max.toordinal() - EPOCH_DAY
-"""Of the years 1 to 9999, outside of which there are no dates."""
 _PARTS: Final[dict[str, tuple[str, Callable[[date], int]]]] = {
     "year": ("year", lambda day: day.year),
     "month": ("month", lambda day: day.month),
@@ -28,8 +26,12 @@ def _seconds_between(left: int, right: int) -> Value:
     return None if difference is None else float(difference) / 1e6
 
 
+def _instant(at_us: int) -> Value:
+    return at_us if FIRST_US <= at_us <= LAST_US else None
+
+
 def _floor(at_us: int, step_us: int) -> Value:
-    return int64(at_us - at_us % step_us) if step_us > 0 else None
+    return _instant(at_us - at_us % step_us) if step_us > 0 else None
 
 
 def _in_calendar(days: int) -> Value:
@@ -84,8 +86,8 @@ ROWS: Final[tuple[Scalar, ...]] = (
     Scalar(
         "plus",
         takes(((TIMESTAMP, INT64), TIMESTAMP)),
-        "TRY_CAST(CAST({0} AS HUGEINT) + {1} AS BIGINT)",
-        lambda at, length_us: int64(at + length_us),
+        "fs_instant(CAST({0} AS HUGEINT) + {1})",
+        lambda at, length_us: _instant(at + length_us),
     ),
     Scalar(
         "plus",
@@ -96,7 +98,7 @@ ROWS: Final[tuple[Scalar, ...]] = (
     Scalar(
         "floor",
         takes(((TIMESTAMP, INT64), TIMESTAMP)),
-        "CASE WHEN {1} > 0 THEN TRY_CAST({0} - (CAST({0} % {1} AS HUGEINT) + {1}) % {1} AS BIGINT) END",
+        "CASE WHEN {1} > 0 THEN fs_instant({0} - (CAST({0} % {1} AS HUGEINT) + {1}) % {1}) END",
         _floor,
     ),
     Scalar("epoch_us", takes(((TIMESTAMP,), INT64)), "{0}", lambda at: at),
@@ -144,8 +146,8 @@ ROWS: Final[tuple[Scalar, ...]] = (
     Scalar(
         "instant_of",
         takes(((INT64,), TIMESTAMP)),
-        "TRY_CAST(CAST({0} AS HUGEINT) - {l}({0}) AS BIGINT)",
-        lambda local_us, zone: int64(instant_of_wall_us(zone, local_us)),
+        "fs_instant(CAST({0} AS HUGEINT) - {l}({0}))",
+        lambda local_us, zone: _instant(instant_of_wall_us(zone, local_us)),
         parameter=True,
     ),
 )
