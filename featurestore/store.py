@@ -202,7 +202,7 @@ class FeatureStore:
     def quarantined(self, source: type[Source] | str, *, limit: int = 20) -> Quarantined:
         """The rows of a source that were set aside, with their reasons: the newest `limit` of those that were pushed,
         and the first `limit` of its data and log."""
-        return quarantined_rows(plan_scan(self._source(source)), self.history, limit)
+        return quarantined_rows(plan_scan(self._source(source)), self.history, limit, self._states())
 
     def materialize(
         self, views: Sequence[type[FeatureView]] = (), *, progress: Progress | None = None

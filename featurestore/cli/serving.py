@@ -33,7 +33,8 @@ def ingest(
 ) -> None:
     """Push rows of a source.
 
-    They are committed to the source's history and applied to the online state.
+    They are committed to the source's history and applied to the online state. Exit code 1 where no row counts
+    anywhere: none can be used, or none has a key.
     """
     from featurestore.cli.given import rows_of
     from featurestore.plan.scan import plan_scan
@@ -48,6 +49,8 @@ def ingest(
         session.emit(asdict(report) | {"set_aside": [{"row": at, "reason": reason} for at, reason in report.set_aside]})
     else:
         _print_report(report)
+    if report.useless:
+        raise typer.Exit(1)
 
 
 def lookup(
@@ -150,6 +153,8 @@ def _print_report(report: IngestReport) -> None:
         print_line(f"{counted(count, 'bad value')} of {column} read as null", "yellow")
     for place, reason in report.set_aside:
         print_line(f"row {place} set aside: {reason}", "yellow")
+    if report.future:
+        print_line(f"{counted(report.future, 'row')} of the future, seen from its instant on", "yellow")
     if report.quarantined:
         rest = report.quarantined - len(report.set_aside)
         more = f"and {counted(rest, 'row')} more; " if rest else ""

@@ -72,11 +72,12 @@ class Tally:
     @property
     def counts(self) -> str:
         """One value over the rows of `counted_sql`, a list of numbers: of rows, of usable ones, of those that have no
-        key in each state, and of the bad values of each column."""
+        key in each state, of those among them with a bad value in it, and of the bad values of each column."""
         counts = [
             "count(*)",
             "count(*) FILTER (WHERE usable)",
             *(f"count(*) FILTER (WHERE usable AND NOT ({keyed(state)}))" for state in self.states),
+            *(f"count(*) FILTER (WHERE usable AND ({self._misfit(state)}))" for state in self.states),
             *(f"count(*) FILTER (WHERE {quoted(bad(name))})" for name in self.told),
         ]
         return f"[{', '.join(counts)}]"
@@ -87,21 +88,27 @@ class Tally:
         codes = range(ROW_ID if self.scan.known_at or self.scan.delay_us else KNOWN)
         return f"[{', '.join(f'count(*) FILTER (WHERE reason = {code})' for code in codes)}]"
 
+    def _misfit(self, state: State) -> str:
+        """Whether a row has a bad value in the key of a state."""
+        return " OR ".join(quoted(bad(name)) for name in state.key if name in self.told) or "FALSE"
+
     def account(
         self, counts: Sequence[int], reasons: Iterable[tuple[int, int]], history: History, facts: Mapping[str, int]
     ) -> SetAside:
         """The account, from the counts, and the number of rows of each reason; `facts` of the states in which rows were
         delivered more than once."""
         rows, usable, *rest = counts
-        unkeyed, misfits = rest[: len(self.states)], rest[len(self.states) :]
+        n = len(self.states)
+        keyless, misfit_keys, misfits = rest[:n], rest[n : 2 * n], rest[2 * n :]
         quarantined: dict[str, int] = {}
         for code, count in reasons:
             text = reason_text(self.scan, code)
             quarantined[text] = quarantined.get(text, 0) + count
         by_state = {}
-        for state, without in zip(self.states, unkeyed, strict=True):
+        for state, without, misfit in zip(self.states, keyless, misfit_keys, strict=True):
             distinct = facts.get(state.id, usable - without)
-            by_state[state.id] = Counts(distinct, usable - without - distinct, without, rows - usable)
+            duplicate = usable - without - distinct
+            by_state[state.id] = Counts(distinct, duplicate, without - misfit, rows - usable + misfit)
         return SetAside(
             self.scan.source,
             rows,

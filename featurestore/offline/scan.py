@@ -30,6 +30,8 @@ from featurestore.tables import arrow_table
 
 FILE, RAW = "q.file", "q.row"
 """The columns of `reasoned_parts` that say where a row stands and what stands there."""
+BAD_KEY = "q.bad_key"
+"""The column of `reasoned_parts` that names a key column with a bad value."""
 POSITION, STAMPED = "q.position", "q.stamped_us"
 """The columns that say at which position of the log a row stands and when it was committed; null for a row of data."""
 TIMES = ("event_at_us", "known_at_us", "row_id")
@@ -145,19 +147,32 @@ def reading(scan: Scan) -> Iterator[None]:
         ) from None
 
 
-def reasoned_parts(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> list[str]:
-    """SELECTs of a source's data and of its log with `reason`, the place of each row, and the row as it is stored."""
+def reasoned_parts(
+    connection: duckdb.DuckDBPyConnection, scan: Scan, history: History, keys: Sequence[str] = ()
+) -> list[str]:
+    """SELECTs of a source's data and of its log with `reason`, the first of the columns `keys` that has a bad value,
+    the place of each row, and the row as it is stored."""
     if scan.zone:
         define_zone(connection, scan.zone)
     parts = []
     if scan.data is not None:
         part, told = _data_sql(connection, scan, scan.data, history.root, (), raw=True)
-        parts.append(f"SELECT *, {_reason(scan, told)} AS reason FROM ({part})")
+        parts.append(f"SELECT *, {_reason(scan, told)} AS reason, {_bad_key(keys, told)} FROM ({part})")
     if history.log is not None and history.log.head(scan.source):
         part = _log_sql(connection, scan, history.log, history.upto.get(scan.source), raw=True)
         told = [column.name for column in scan.columns]
-        parts.append(f"SELECT *, {_reason(scan, told)} AS reason FROM ({part})")
+        parts.append(f"SELECT *, {_reason(scan, told)} AS reason, {_bad_key(keys, told)} FROM ({part})")
     return parts
+
+
+def _bad_key(keys: Sequence[str], told: Sequence[str]) -> str:
+    cases = [
+        f"WHEN {quoted(held(name))} IS NULL AND {quoted(stood(name))} > 0 THEN {literal(name)}"
+        for name in keys
+        if name in told
+    ]
+    found = f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
+    return f"{found} AS {quoted(BAD_KEY)}"
 
 
 def placed_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> str:

@@ -21,7 +21,7 @@ from featurestore.errors import (
 from featurestore.online import codec
 from featurestore.plan.log_rows import BAD_VALUES, TYPES, type_to_tell
 from featurestore.plan.nodes import Scan, ScanColumn
-from featurestore.plan.outcomes import MISFIT, OUT_OF_RANGE, SKIPPED, reason_of, reason_text
+from featurestore.plan.outcomes import MISFIT, OUT_OF_RANGE, SKIPPED, bad_key_text, reason_of, reason_text
 from featurestore.semantics import decimals
 from featurestore.semantics.dtypes import (
     FLOAT64,
@@ -84,8 +84,9 @@ class Checked:
     bad_values: Counter[str] = field(default_factory=Counter)
 
 
-def check_events(scan: Scan, events: object) -> Checked:
-    """The rows of a call, canonical.
+def check_events(scan: Scan, events: object, keys: Sequence[Sequence[str]] = ()) -> Checked:
+    """The rows of a call, canonical. `keys` are the key columns of each state that reads them: a row with a bad value
+    in all of these keys is set aside, since no state could use it.
 
     Raises: InputError                 when the source does not take pushed rows, or `events` is no table.
             MissingColumn, UnknownColumn, NaiveTime  when a row does not have the source's columns: nothing of the
@@ -125,12 +126,29 @@ def check_events(scan: Scan, events: object) -> Checked:
         # a row that has no KnownTime is stamped when it is committed
         code = reason_of(scan, row, stood, 0)
         checked.bad_values.update(misfits.keys())
-        if code is not None:
+        reason = None if code is None else reason_text(scan, code)
+        if misfits and reason is None:
+            reason = _bad_key(scan, misfits, keys)
+        if reason is not None:
             raw_row = {name: of_python(raw) for name, raw in event.items()}
-            checked.quarantined.append((place, raw_row, reason_text(scan, code)))
+            checked.quarantined.append((place, raw_row, reason))
         else:
             checked.rows.append(row | {BAD_VALUES: misfits} if misfits else row)
     return checked
+
+
+def _bad_key(scan: Scan, misfits: Mapping[str, str], keys: Sequence[Sequence[str]]) -> str | None:
+    """Why no state can use a row: each has a bad value in its key, of which the first is named."""
+    bad = [next((name for name in key if name in misfits), None) for key in keys]
+    return bad_key_text(scan, bad[0]) if bad and bad[0] is not None and None not in bad else None
+
+
+def has_bad_value(body: str, row: Row, names: Iterable[str]) -> bool:
+    """Whether a row of the log has a bad value in one of these columns: one that was pushed, or one that today's type
+    does not hold."""
+    stored = codec.decode(body)
+    bad = stored.get(BAD_VALUES) or {}
+    return any(row[name] is None and (name in bad or stored.get(name) is not None) for name in names)
 
 
 def encode(rows: Iterable[Row], scan: Scan) -> list[str]:

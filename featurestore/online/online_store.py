@@ -41,7 +41,8 @@ class IngestReport:
     `first` and `last` are log positions, 0 when nothing was committed. A state that was never materialised is not in
     `states`: its rows are in the log and will be in it. `reasons` counts the quarantined rows, `bad_columns` the bad
     values; `set_aside` are the first few quarantined rows, each as its place in the call and its reason. `call` is
-    the name under which the quarantine keeps them.
+    the name under which the quarantine keeps them. `future` rows happen after the store's clock: they count, and are
+    seen from then on.
     """
 
     source: str
@@ -55,6 +56,14 @@ class IngestReport:
     reasons: dict[str, int] = field(default_factory=dict)
     bad_columns: dict[str, int] = field(default_factory=dict)
     set_aside: tuple[tuple[int, str], ...] = ()
+    future: int = 0
+
+    @property
+    def useless(self) -> bool:
+        """Whether there were rows and none of them counts anywhere, now or before: none is usable, or none has a
+        key."""
+        counted = any(each.applied or each.duplicate for each in self.states.values())
+        return self.rows > 0 and (self.quarantined == self.rows or (bool(self.states) and not counted))
 
 
 class OnlineStore:
@@ -169,12 +178,13 @@ class OnlineStore:
         materialised state; when it raises after the commit (the server is away), they are in the log and are applied
         by the next call or `recover`.
         """
-        checked, call = check_events(scan, events), secrets.token_hex(6)
+        checked, call = check_events(scan, events, [state.key for state in states]), secrets.token_hex(6)
         with self.log.turn(scan.source):
             self._follow(scan.source, states)  # what another writer left, so that the counts are of this call's rows
             held_us = self._hold(states) if scan.known_at is None else 0
+            clock_us = held_us or self.clock_us()
             try:
-                positions = self._commit(scan, checked, call, held_us or self.clock_us())
+                positions = self._commit(scan, checked, call, clock_us)
             except BaseException:
                 self._follow(scan.source, states)
                 raise
@@ -201,6 +211,7 @@ class OnlineStore:
             dict(Counter(reason for _, _, reason in checked.quarantined)),
             dict(checked.bad_values),
             tuple((place, reason) for place, _, reason in checked.quarantined[:FIRST_FEW]),
+            sum(row[scan.event_at or ""] > clock_us for row in checked.rows),
         )
 
     def recover(self, states: Sequence[State]) -> dict[str, Counts]:

@@ -17,7 +17,7 @@ import redis
 from featurestore.log.event_log import Entry, EventLog
 from featurestore.online.bulk import Large, Small, nodes_of
 from featurestore.online.evaluate import derive
-from featurestore.online.events import decode, times_and_identity
+from featurestore.online.events import decode, has_bad_value, times_and_identity
 from featurestore.online.folding import Folding
 from featurestore.online.keys import generation_prefix, key_name, key_names, nodes_name, pointer_name, root_name
 from featurestore.online.leaves import EVENT, Node, Row, decode_node, opened, visible_us
@@ -360,7 +360,10 @@ def _derived(
     row = decode(entry.body, state.scan)
     if reason_of(state.scan, row, {}, entry.known_at_us) is not None:
         return None
-    return key_of(row), kept(row, *times_and_identity(state.scan, row, entry.known_at_us, entry.position))
+    key = key_of(row)
+    if None in key and has_bad_value(entry.body, row, state.key):
+        return None
+    return key, kept(row, *times_and_identity(state.scan, row, entry.known_at_us, entry.position))
 
 
 def _pattern(text: str) -> str:

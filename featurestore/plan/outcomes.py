@@ -60,17 +60,32 @@ class SetAside:
     @property
     def nothing(self) -> bool:
         """Whether every row counts in every state, with every value."""
-        partial = any(each.duplicate or each.unkeyed for each in self.states.values())
+        partial = any(any(by_state.values()) for by_state in self._by_outcome().values())
         return not (self.quarantined or self.bad_values or self.waiting or partial)
 
     def __str__(self) -> str:
         parts = [f"{count:,} quarantined ({reason})" for reason, count in self.quarantined.items()]
         parts += [f"{self.waiting:,} quarantined when pushed"] if self.waiting else []
-        for state, counts in self.states.items():
-            parts += [f"{counts.duplicate:,} duplicate in {state}"] if counts.duplicate else []
-            parts += [f"{counts.unkeyed:,} unkeyed in {state}"] if counts.unkeyed else []
+        for outcome, by_state in self._by_outcome().items():
+            for count in dict.fromkeys(filter(None, by_state.values())):
+                where = [state for state, each in by_state.items() if each == count]
+                parts.append(f"{count:,} {outcome} in {' and '.join(where)}")
         parts += [f"{_bad_values(count)} of {column} read as null" for column, count in self.bad_values.items()]
         return f"{self.source}: {self.rows:,} rows read" + "".join(f"; {part}" for part in parts)
+
+    def _by_outcome(self) -> dict[str, dict[str, int]]:
+        """What becomes of rows in some states only, by outcome and state."""
+        everywhere = sum(self.quarantined.values())
+        return {
+            "duplicate": {state: each.duplicate for state, each in self.states.items()},
+            "unkeyed": {state: each.unkeyed for state, each in self.states.items()},
+            "quarantined for a bad key": {state: each.quarantined - everywhere for state, each in self.states.items()},
+        }
+
+    def most(self, outcome: str) -> int:
+        """How many rows have an outcome in the state in which most have it: a row is counted once, however many states
+        read it."""
+        return max(self._by_outcome()[outcome].values(), default=0)
 
     def to_json(self) -> dict[str, Any]:
         """The counts as JSON values."""
@@ -85,13 +100,14 @@ class SetAside:
 
 
 def total(found: Iterable[SetAside]) -> str:
-    """All that was set aside, on one line."""
+    """All that was set aside, on one line; rows, not rows by state."""
     each = list(found)
-    counts = [counts for one in each for counts in one.states.values()]
-    quarantined = sum(sum(one.quarantined.values()) + one.waiting for one in each)
+    quarantined = sum(
+        sum(one.quarantined.values()) + one.waiting + one.most("quarantined for a bad key") for one in each
+    )
     return (
-        f"set aside: {quarantined:,} quarantined, {sum(one.duplicate for one in counts):,} duplicate, "
-        f"{sum(one.unkeyed for one in counts):,} unkeyed, "
+        f"set aside: {quarantined:,} quarantined, {sum(one.most('duplicate') for one in each):,} duplicate, "
+        f"{sum(one.most('unkeyed') for one in each):,} unkeyed, "
         f"{_bad_values(sum(sum(one.bad_values.values()) for one in each))}"
     )
 
@@ -112,6 +128,11 @@ def reason_of(scan: Scan, row: Mapping[str, Any], stood: Mapping[str, int], know
     if scan.row_id is not None and row[scan.row_id] is None:
         return ROW_ID + stood.get(scan.row_id, NOTHING)
     return None
+
+
+def bad_key_text(scan: Scan, name: str) -> str:
+    """The reason of a row that cannot be used since a value in its key is a bad one."""
+    return f"{name}, which is a key, is no {scan.dtype_of(name)}"
 
 
 def reason_text(scan: Scan, code: int) -> str:

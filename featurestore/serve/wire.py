@@ -94,6 +94,7 @@ class EventsReply(BaseModel):
     reasons: dict[str, int] = Field(description="quarantined rows by reason")
     bad_columns: dict[str, int] = Field(description="bad values by column")
     set_aside: list[SetAsideReply] = Field(description="the first few quarantined rows")
+    future: int = Field(description="rows that happen after now; they are seen from then on")
 
 
 def parse_body(model: type[Body], data: bytes) -> Body:
@@ -186,6 +187,7 @@ def report_json(report: IngestReport) -> bytes:
         reasons=report.reasons,
         bad_columns=report.bad_columns,
         set_aside=[SetAsideReply(row=place, reason=reason) for place, reason in report.set_aside],
+        future=report.future,
     )
     return reply.model_dump_json().encode()
 
