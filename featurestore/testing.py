@@ -204,7 +204,7 @@ def _canonical(scan: Scan, row: Row, asked: Mapping[str, Value], place: int) -> 
     for column in scan.columns:
         try:
             if column.name in row:
-                found[column.name] = entered(row[column.name], column.dtype, scan.zone)
+                found[column.name] = entered(row[column.name], column.dtype, scan.zone, column.unit)
             elif column.name == scan.row_id and column.name not in asked and column.dtype in (INT64, STRING):
                 found[column.name] = place if column.dtype == INT64 else f"row {place}"
             else:
@@ -261,7 +261,9 @@ def _offline(plan: Plan, rows: Mapping[str, list[dict[str, Value]]], inputs: dic
             column.stored: arrow_column([row[column.name] for row in rows[scan.source]], column.dtype)
             for column in scan.columns
         }
-        return replace(scan, data=Frame(pa.table(columns)), zone=None)  # local times were read by now
+        declared = tuple(replace(column, unit="") for column in scan.columns)
+        # local times and numbers were read by now
+        return replace(scan, data=Frame(pa.table(columns)), zone=None, columns=declared)
 
     views = tuple(
         replace(view, state=view.state and replace(view.state, scan=over(view.state.scan))) for view in plan.views

@@ -42,7 +42,7 @@ def ingest(
     session = session_of(context, as_json=as_json)
     with session.open() as store, Working(f"ingest {source}"):
         scan = plan_scan(store.definitions.source(source))
-        dtypes = {name: column.dtype for column in scan.columns for name in (column.name, column.stored)}
+        dtypes = {name: column.sent for column in scan.columns for name in (column.name, column.stored)}
         report = store.ingest(source, rows_of(rows, dtypes, f"the source `{source}`", zoned=scan.zone is not None))
     if as_json:
         # the shape that HTTP answers have
@@ -134,6 +134,7 @@ def _reply(vectors: Vectors) -> dict[str, object]:
         "version": vectors.version,
         "as_of": plain_value(vectors.as_of),
         "names": list(vectors.names),
+        "types": list(map(str, vectors.dtypes)),
         "rows": rows,
     }
 

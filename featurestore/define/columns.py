@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from featurestore.define.places import place
 from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch
@@ -18,12 +18,14 @@ from featurestore.semantics.dtypes import (
     LONGEST_VECTOR,
     PYTHON_TYPES,
     SCALARS,
+    TIMESTAMP,
     DType,
     Vector,
     decimal_of,
     list_of,
     vector_of,
 )
+from featurestore.semantics.instants import UNITS
 
 T = TypeVar("T")
 
@@ -66,12 +68,21 @@ class ColumnOptions:
     precision: int | None = None
     scale: int | None = None
     length: int | None = None
+    unit: str | None = None
 
 
-def column(name: str = "", *, precision: int | None = None, scale: int | None = None, length: int | None = None) -> Any:
-    """A column whose name in the data is no Python name, `from_: Column[str] = column("from")`, or whose type needs
-    numbers: `price: Column[Decimal] = column(precision=12, scale=2)`, `vec: Column[Vector] = column(length=8)`."""
-    return ColumnOptions(name, precision, scale, length)
+def column(
+    name: str = "",
+    *,
+    precision: int | None = None,
+    scale: int | None = None,
+    length: int | None = None,
+    unit: Literal["s", "ms", "us", "ns"] | None = None,
+) -> Any:
+    """A column whose name in the data is no Python name, `from_: Column[str] = column("from")`, whose type needs
+    numbers, `price: Column[Decimal] = column(precision=12, scale=2)`, `vec: Column[Vector] = column(length=8)`, or
+    whose instants are numbers since 1970, `at: EventTime = column(unit="ms")`."""
+    return ColumnOptions(name, precision, scale, length, unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,7 @@ class ColumnSpec:
     stored: str
     dtype: DType
     marker: type[Column[Any]]
+    unit: str = ""
 
 
 MARKERS: tuple[type[Column[Any]], ...] = (Column, RowId, Order, EventTime, KnownTime)
@@ -126,7 +138,14 @@ def declare_columns(
                 has=[each.__name__ for each in PYTHON_TYPES],
                 fix="mark a column of one of these types",
             )
-        spec = ColumnSpec(name, options.name or name, dtype, marker)
+        if options.unit is not None and (dtype != TIMESTAMP or options.unit not in UNITS or allowed is not MARKERS):
+            raise InvalidDefinition(
+                f"`{cls.__name__}.{name}` holds {dtype} with unit={options.unit!r}",
+                where=place(cls, name),
+                has=f"a unit is {', '.join(UNITS)}, of a time of a source that is written as a whole number since 1970",
+                fix='write `at: EventTime = column(unit="ms")`, or leave the unit out',
+            )
+        spec = ColumnSpec(name, options.name or name, dtype, marker, options.unit or "")
         specs.append(spec)
         setattr(cls, name, marker(node(spec)))
     refuse_case_twins(cls, [spec.name for spec in specs])

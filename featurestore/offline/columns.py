@@ -7,12 +7,14 @@ import re
 
 import duckdb
 
-from featurestore.errors import NaiveTime
+from featurestore.errors import InputError, NaiveTime
 from featurestore.offline.connection import literal, local_offset_macro
 from featurestore.offline.expressions import sql_type
-from featurestore.plan.outcomes import OUT_OF_RANGE, SKIPPED
+from featurestore.plan.nodes import ScanColumn
+from featurestore.plan.outcomes import OUT_OF_RANGE, SKIPPED, UNIT_FIX
 from featurestore.semantics import decimals
-from featurestore.semantics.dtypes import FLOAT64, DType
+from featurestore.semantics.dtypes import FLOAT64, INT64, TIMESTAMP, DType
+from featurestore.semantics.instants import unix_us
 from featurestore.semantics.texts import BOOL_TEXT, DATE_TEXT, LOCAL_TEXT, NUMBER_TEXT, WHOLE_TEXT, ZONED_TEXT
 
 EXACT_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
@@ -25,11 +27,16 @@ def held(name: str) -> str:
     return f"c.{name}"
 
 
-def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = None) -> str | None:
+def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = None, unit: str = "") -> str | None:
     """Text that turns a column of DuckDB type `stored` into canonical values, or None when the types do not fit.
 
-    A text column (all of a CSV file is text) is parsed; numbers widen exactly; a naive time is read in `zone`.
+    A text column (all of a CSV file is text) is parsed; numbers widen exactly; a naive time is read in `zone`, a number
+    of a `unit` is an instant.
     """
+    if unit:
+        number = canonical_column(name, stored, INT64)
+        scaled = f"CAST({number} AS HUGEINT) * {unix_us(1, unit)}" if unit != "ns" else f"fs_floor_div({number}, 1000)"
+        return None if number is None else f"fs_instant({scaled})"
     match dtype.kind:
         case "bool":
             return {"BOOLEAN": name, "VARCHAR": _parsed(name, BOOL_TEXT, "BOOLEAN")}.get(stored)
@@ -60,6 +67,18 @@ def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = No
             return _items(name, stored, dtype, zone)
         case "map":
             return None
+
+
+def misdeclared(source: str, column: ScanColumn, stored: str, where: str) -> InputError:
+    """The error of a column that is declared as a type which the data's type `stored` does not become."""
+    counted = column.dtype == TIMESTAMP and stored in (*EXACT_INTEGERS, *WIDE_INTEGERS)
+    unit = f" in {column.unit}" if column.unit else ""
+    return InputError(
+        f"`{source}.{column.name}` is declared {column.dtype}{unit}, the data holds {stored}",
+        where=where,
+        has=f"{column.stored}: {stored}",
+        fix=UNIT_FIX if counted else "declare the type that the data has, or convert the data",
+    )
 
 
 def item_of(stored: str) -> str:
@@ -103,9 +122,12 @@ def stood(name: str) -> str:
     return f"s.{name}"
 
 
-def stood_there(name: str, stored: str, dtype: DType, zone: str | None = None) -> str | None:
+def stood_there(name: str, stored: str, dtype: DType, zone: str | None = None, unit: str = "") -> str | None:
     """Text for what stood in a column of DuckDB type `stored`, should it be null: nothing, or what its type does not
     hold; None where every value fits."""
+    if unit:
+        number, other = canonical_column(name, stored, INT64), f"CAST({name} IS NOT NULL AS TINYINT)"
+        return f"CASE WHEN {number} IS NOT NULL THEN CAST({OUT_OF_RANGE} AS TINYINT) ELSE {other} END"
     always = {
         "bool": ("BOOLEAN",),
         "int64": EXACT_INTEGERS,

@@ -17,7 +17,15 @@ from featurestore.define.places import short_path
 from featurestore.errors import InputError, MissingColumn, did_you_mean
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
-from featurestore.offline.columns import canonical_column, check_zones, held, item_of, stood, stood_there
+from featurestore.offline.columns import (
+    canonical_column,
+    check_zones,
+    held,
+    item_of,
+    misdeclared,
+    stood,
+    stood_there,
+)
 from featurestore.offline.connection import CSV_OPTIONS, define_zone, literal, quoted
 from featurestore.offline.expressions import sql_type
 from featurestore.offline.logged import logged_sql
@@ -282,20 +290,15 @@ def _data_sql(
                 has=list(types),
                 fix=did_you_mean(column.stored, list(types), "declare only columns that the data has"),
             )
-        text = canonical_column(quoted(column.stored), types[column.stored], column.dtype, scan.zone)
+        text = canonical_column(quoted(column.stored), types[column.stored], column.dtype, scan.zone, column.unit)
         if text is None:
-            raise InputError(
-                f"`{scan.source}.{column.name}` is declared {column.dtype}, the data holds {types[column.stored]}",
-                where=where,
-                has=f"{column.stored}: {types[column.stored]}",
-                fix="declare the type that the data has, or convert the data",
-            )
-        if (column.dtype.item or column.dtype).kind == "timestamp" and not scan.zone:
+            raise misdeclared(scan.source, column, types[column.stored], where)
+        if (column.dtype.item or column.dtype).kind == "timestamp" and not scan.zone and not column.unit:
             held_type = item_of(types[column.stored])
             with reading(scan):
                 check_zones(connection, relation, column.stored, held_type, f"`{scan.source}.{column.name}`", where)
         columns.append(f"{text} AS {quoted(held(column.name))}")
-        found = stood_there(quoted(column.stored), types[column.stored], column.dtype, scan.zone)
+        found = stood_there(quoted(column.stored), types[column.stored], column.dtype, scan.zone, column.unit)
         if found or column.name in told:
             said[column.name] = f"{found or 'CAST(0 AS TINYINT)'} AS {quoted(stood(column.name))}"
     event_at = f"CAST({EARLIEST_US} AS BIGINT)" if scan.event_at is None else quoted(held(scan.event_at))

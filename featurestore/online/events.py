@@ -21,7 +21,7 @@ from featurestore.errors import (
 from featurestore.online import codec
 from featurestore.plan.log_rows import BAD_VALUES, TYPES, type_to_tell
 from featurestore.plan.nodes import Scan, ScanColumn
-from featurestore.plan.outcomes import MISFIT, OUT_OF_RANGE, SKIPPED, bad_key_text, reason_of, reason_text
+from featurestore.plan.outcomes import MISFIT, OUT_OF_RANGE, SKIPPED, UNIT_FIX, bad_key_text, reason_of, reason_text
 from featurestore.semantics import decimals
 from featurestore.semantics.dtypes import (
     FLOAT64,
@@ -46,6 +46,7 @@ from featurestore.semantics.instants import (
     OutOfYears,
     in_years,
     moment_of,
+    unix_us,
 )
 from featurestore.semantics.zones import instant_of_local_us
 from featurestore.tables import rows_of
@@ -114,7 +115,7 @@ def check_events(scan: Scan, events: object, keys: Sequence[Sequence[str]] = ())
         for column in scan.columns:
             raw = event[column.name] if column.name in event else event[column.stored]
             try:
-                row[column.name] = entered(raw, column.dtype, scan.zone)
+                row[column.name] = entered(raw, column.dtype, scan.zone, column.unit)
             except NaiveTime as error:
                 error.where = f"row {place}, `{scan.source}.{column.name}`"
                 raise
@@ -245,11 +246,16 @@ def _check_names(scan: Scan, event: Mapping[str, Any], place: int) -> None:
         )
 
 
-def entered(raw: object, dtype: DType, zone: str | None) -> Value:
-    """A pushed value, canonical; a time without a zone is read in the source's.
+def entered(raw: object, dtype: DType, zone: str | None, unit: str = "") -> Value:
+    """A pushed value, canonical; a time without a zone is read in the source's, a number of a `unit` as an instant.
 
     Raises: InvalidValue, NaiveTime  when the type cannot hold it.
     """
+    if unit:
+        number = canonical(raw, INT64)
+        return None if number is None else unix_us(number, unit)
+    if dtype == TIMESTAMP and isinstance(raw, int):
+        raise InvalidValue(f"{raw!r:.80} is a number and no instant", has="no unit in the source", fix=UNIT_FIX)
     if zone is None or raw is None or dtype not in (TIMESTAMP, list_of(TIMESTAMP)):
         return canonical(raw, dtype)
     raw = of_python(raw)

@@ -17,18 +17,25 @@ from typing import Any
 from featurestore.define.drift import Drift
 from featurestore.expr.nodes import Aggregate, Node
 from featurestore.expr.printing import text_of
-from featurestore.semantics.dtypes import DType
+from featurestore.semantics.dtypes import INT64, DType
 from featurestore.semantics.instants import FIRST_US
 from featurestore.semantics.windows import Span
 
 
 @dataclass(frozen=True, slots=True)
 class ScanColumn:
-    """A column of a source: its name in the language, in the data, and its type."""
+    """A column of a source: its name in the language, in the data, and its type; `unit` is that of an instant which
+    the data holds as a number since 1970."""
 
     name: str
     stored: str
     dtype: DType
+    unit: str = ""
+
+    @property
+    def sent(self) -> DType:
+        """The type of the values in the data and of those that are pushed."""
+        return INT64 if self.unit else self.dtype
 
 
 @dataclass(frozen=True, slots=True)

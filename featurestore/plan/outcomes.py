@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from featurestore.plan.nodes import Scan
 from featurestore.semantics.instants import FIRST_US, LAST_US
@@ -17,6 +17,9 @@ NOTHING, MISFIT, SKIPPED, OUT_OF_RANGE = range(4)
 jumped over, or an instant outside the years 1 to 9999."""
 EVENT, KNOWN, ROW_ID = 0, 4, 8
 """Whose fault it is; a reason's code is the sum of the two. Of several reasons the least is told."""
+
+UNIT_FIX: Final = 'declare the unit of such numbers: `at: EventTime = column(unit="ms")`, or "s", "us", "ns"'
+"""How an instant that is written as a number becomes one."""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from featurestore.plan.nodes import Scan, ScanColumn
 def plan_scan(source: type[Source]) -> Scan:
     """The scan of a source."""
     spec: SourceSpec = source.__spec__
-    columns = tuple(ScanColumn(column.name, column.stored, column.dtype) for column in spec.columns)
+    columns = tuple(ScanColumn(column.name, column.stored, column.dtype, column.unit) for column in spec.columns)
     return Scan(
         spec.name, columns, spec.event_at, spec.known_at, spec.row_id, spec.order, spec.delay_us, spec.zone, spec.data
     )

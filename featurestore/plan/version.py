@@ -28,7 +28,9 @@ RULES = 3
 
 def meaning_of_scan(scan: Scan) -> list[object]:
     """A source without where its data is; all columns count, since R6 compares them."""
-    columns = sorted([column.name, column.stored, str(column.dtype)] for column in scan.columns)
+    columns = sorted(
+        [each.name, each.stored, str(each.dtype), *([each.unit] if each.unit else [])] for each in scan.columns
+    )
     return [scan.source, columns, scan.event_at, scan.known_at, scan.row_id, scan.order, scan.delay_us, scan.zone]
 
 

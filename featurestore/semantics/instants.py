@@ -58,6 +58,19 @@ class Far:
         return f"{self.number} {unit} since 1970"
 
 
+UNITS = ("s", "ms", "us", "ns")
+"""Of numbers that are instants, counted from 1970-01-01T00:00:00Z."""
+
+
+def unix_us(number: int, unit: str) -> int:
+    """Microseconds of an instant that is written as a number in a unit; nanoseconds are floored. Raises: OutOfYears.
+
+    >>> unix_us(1356998400, "s") == unix_us(1356998400000000999, "ns")
+    True
+    """
+    return in_years(number // 1_000 if unit == "ns" else number * _UNITS_US[unit])
+
+
 def in_years(at_us: int) -> int:
     """An instant that lies in the years 1 to 9999. Raises: OutOfYears."""
     if FIRST_US <= at_us <= LAST_US:

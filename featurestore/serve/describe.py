@@ -9,8 +9,8 @@ from typing import Any
 from featurestore.define.feature_set import FeatureSet
 from featurestore.define.source import Source
 from featurestore.plan.nodes import Plan, Scan
-from featurestore.semantics.decimals import text_of
 from featurestore.semantics.dtypes import DType
+from featurestore.semantics.examples import example_of
 from featurestore.serve.problems import MEDIA_TYPE, Problem
 from featurestore.serve.wire import MOST_QUESTIONS, EventsReply, LookupReply
 
@@ -22,14 +22,6 @@ _SCALARS: dict[str, Schema] = {
     "string": {"type": "string"},
     "timestamp": {"type": "string", "format": "date-time"},
     "date": {"type": "string", "format": "date"},
-}
-_EXAMPLES: dict[str, object] = {
-    "bool": True,
-    "int64": 7,
-    "float64": 1.5,
-    "string": "text",
-    "timestamp": "2013-01-01T12:00:00Z",
-    "date": "2013-01-01",
 }
 _AS_OF: Schema = {
     "type": ["string", "null"],
@@ -87,7 +79,7 @@ def _lookup(feature_set: FeatureSet, plan: Plan) -> Schema:
         doc = docs[output.view, output.feature]
         lines.append(f"- `{output.name}` {output.dtype}{': ' + doc if doc else ''}")
     names = {given.name: given.dtype for given in plan.inputs}
-    question = {name: _example(dtype) for name, dtype in names.items()}
+    question = {name: example_of(dtype) for name, dtype in names.items()}
     columns = {
         name: [value, value] if not place or isinstance(value, list) else value
         for place, (name, value) in enumerate(question.items())
@@ -124,8 +116,9 @@ def _lookup(feature_set: FeatureSet, plan: Plan) -> Schema:
 
 
 def _events(source: type[Source], scan: Scan) -> Schema:
-    names = {column.name: column.dtype for column in scan.columns}
-    row = {name: _example(dtype) for name, dtype in names.items()}
+    names = {column.name: column.sent for column in scan.columns}
+    counted = ", ".join(f"`{each.name}` in {each.unit} since 1970" for each in scan.columns if each.unit)
+    row = {name: example_of(dtype) for name, dtype in names.items()}
     return {
         "tags": ["events"],
         "summary": f"Push rows of {scan.source}",
@@ -134,6 +127,7 @@ def _events(source: type[Source], scan: Scan) -> Schema:
                 None,
                 [
                     inspect.cleandoc(source.__doc__ or ""),
+                    f"Instants that are whole numbers: {counted}." if counted else "",
                     "A lookup that is sent after the reply sees the rows.",
                     "A row that is sent again changes nothing."
                     if scan.row_id
@@ -181,14 +175,6 @@ def _nullable(dtype: DType) -> Schema:
         return {"type": ["array", "null"], "items": _nullable(dtype.item)}
     schema = _SCALARS[dtype.kind]
     return schema | {"type": [schema["type"], "null"]}
-
-
-def _example(dtype: DType) -> object:
-    if dtype.kind == "decimal":
-        return text_of(0, dtype.scale)
-    if dtype.kind == "vector":
-        return [0.5] * dtype.length
-    return [_example(dtype.item)] if dtype.item is not None else _EXAMPLES[dtype.kind]
 
 
 def _responses(reply: str, says: str, problems: Mapping[int, str]) -> Schema:

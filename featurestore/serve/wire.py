@@ -61,6 +61,10 @@ class LookupReply(BaseModel):
     version: str = Field(description="the hash of what the feature set means")
     as_of: str = Field(description="ISO 8601, UTC, microseconds")
     names: list[str]
+    types: list[str] = Field(
+        description="the type of each feature, in the order of `names`: JSON writes several of them alike",
+        examples=[["float64", "int64", "timestamp", "list<string>"]],
+    )
     rows: list[VectorReply]
 
 
@@ -155,14 +159,16 @@ def rows_of(rows: object) -> list[dict[str, Any]]:
 def lookup_json(vectors: Vectors) -> bytes:
     """Vectors as a LookupReply in JSON."""
     values: Iterable[Sequence[object]] = vectors.values
-    if not _all_plain(vectors.dtypes):
+    names, types, plain = _head(vectors.names, vectors.dtypes)
+    if not plain:
         values = [[json_value(*cell) for cell in zip(row, vectors.dtypes, strict=True)] for row in vectors.values]
     statuses = map(_statuses_json, vectors.statuses)
     reply = {
         "feature_set": vectors.feature_set,
         "version": vectors.version,
         "as_of": instant_json(vectors.as_of_us),
-        "names": vectors.names,
+        "names": names,
+        "types": types,
         "rows": [{"values": row, "status": status} for row, status in zip(values, statuses, strict=True)],
     }
     return _encode(reply)
@@ -235,9 +241,10 @@ def instant_json(at_us: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _all_plain(dtypes: tuple[DType, ...]) -> bool:
-    """Whether JSON can write the canonical values of these types as they are."""
-    return all(map(_plain, dtypes))
+def _head(names: tuple[str, ...], dtypes: tuple[DType, ...]) -> tuple[msgspec.Raw, msgspec.Raw, bool]:
+    """What all replies of a version have in common: names and types in JSON, and whether JSON can write the canonical
+    values of these types as they are."""
+    return msgspec.Raw(_encode(names)), msgspec.Raw(_encode(list(map(str, dtypes)))), all(map(_plain, dtypes))
 
 
 def _plain(dtype: DType) -> bool:

@@ -72,6 +72,14 @@ class Sale(Source, data=Parquet("data/sales/*.parquet")):
     booked_at: KnownTime
 
 
+class Ping(Source):
+    """Times that are numbers since 1970."""
+
+    user: Column[int]
+    pinged_at: EventTime = column(unit="ms")
+    known_at: KnownTime = column("known", unit="s")
+
+
 class Refund(Source, data=Csv("data/refunds.csv"), zone="Europe/Paris"):
     """Local times."""
 
