@@ -31,10 +31,32 @@ class FeatureParity:
 
 
 @dataclass(frozen=True, slots=True)
+class SpineReading:
+    """What a training set read of its spine, next to what a lookup would be given: `rows` of `total` were compared, in
+    `columns` columns; `differing` cells by column, with an example of each."""
+
+    rows: int
+    total: int
+    columns: int
+    differing: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> int:
+        """Values compared."""
+        return self.rows * self.columns
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count:,} of {name}" for name, count in self.differing.items()) or "0"
+        return f"spine: {self.rows:,} of {self.total:,} rows compared, {self.cells:,} cells, {counts} differing"
+
+
+@dataclass(frozen=True, slots=True)
 class ParityReport:
     """Both roads over the same rows (R18, R19): equal means same type, same bits, same status.
 
     `rows` were replayed, by source; `unusable` are those of its history that are quarantined and so were not (R16).
+    `spine` is the comparison of a spine's rows, where one was given.
     """
 
     feature_set: str
@@ -44,6 +66,7 @@ class ParityReport:
     features: tuple[FeatureParity, ...]
     seconds: float
     unusable: dict[str, int] = field(default_factory=dict)
+    spine: SpineReading | None = None
 
     @property
     def cells(self) -> int:
@@ -57,8 +80,9 @@ class ParityReport:
 
     @property
     def differing(self) -> int:
-        """Cells on which the roads disagree."""
-        return sum(feature.differing for feature in self.features)
+        """Cells on which the roads disagree, those of a spine among them."""
+        read = sum(self.spine.differing.values()) if self.spine else 0
+        return read + sum(feature.differing for feature in self.features)
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -74,6 +98,7 @@ class ParityReport:
             "nonnull": self.nonnull,
             "differing": self.differing,
             **tail,
+            **({"spine": asdict(self.spine) | {"cells": self.spine.cells}} if self.spine else {}),
             "features": [asdict(feature) for feature in self.features],
         }
 
@@ -84,6 +109,8 @@ class ParityReport:
             lines.append(f"{feature.name:<48}{counts}")
             if feature.example:
                 lines.append(f"    {describe(feature.example)}")
+        if self.spine:
+            lines += [str(self.spine), *(f"    {each}" for each in self.spine.examples.values())]
         share = self.nonnull / self.cells if self.cells else 0.0
         lines.append(
             f"{self.cells:,} cells, {share:.0%} neither null nor zero, {self.differing:,} differing bits"

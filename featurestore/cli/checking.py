@@ -20,6 +20,11 @@ def verify(
     seed: Annotated[
         int, typer.Option("--seed", help="What is asked is drawn from it: the same seed asks the same.")
     ] = 0,
+    spine: Annotated[
+        str | None,
+        typer.Option("--spine", metavar="FILE", help="A training set's spine: what is read of it is compared too."),
+    ] = None,
+    as_of: Annotated[str, typer.Option("--as-of", metavar="COLUMN", help="The spine's column of instants.")] = "as_of",
     as_json: Json = False,
 ) -> None:
     """Compare both roads bit by bit.
@@ -31,7 +36,7 @@ def verify(
 
     session = session_of(context, as_json=as_json)
     with session.open() as store, Working(f"verify {feature_set}") as working:
-        report = store.verify(feature_set, cells=cells, seed=seed, progress=working)
+        report = store.verify(feature_set, cells=cells, seed=seed, spine=spine, as_of=as_of, progress=working)
     if as_json:
         session.emit(report.to_json())
     else:
@@ -50,6 +55,10 @@ def verify(
         for source, count in report.unusable.items():
             print_line(f"{counted(count, 'row')} of {source} quarantined, so not replayed", "yellow")
         print_line(f"legs: {'; '.join(report.legs)}")
+        if report.spine:
+            print_line(str(report.spine), "red" if report.spine.differing else "")
+            for example in report.spine.examples.values():
+                print_line(f"  {example}", "red")
         share = report.nonnull / report.cells if report.cells else 0.0
         print_line(
             f"{feature_set} version {report.version}: {report.cells:,} cells, {share:.0%} neither null nor zero, "

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from featurestore.errors import (
@@ -260,8 +260,11 @@ def entered(raw: object, dtype: DType, zone: str | None, unit: str = "") -> Valu
         return canonical(raw, dtype)
     raw = of_python(raw)
     if dtype != TIMESTAMP:
-        items = isinstance(raw, Sequence) and not isinstance(raw, str)
-        return tuple(entered(item, TIMESTAMP, zone) for item in raw) if items else canonical(raw, dtype)
+        if not isinstance(raw, Sequence) or isinstance(raw, str):
+            return canonical(raw, dtype)
+        return tuple(entered(item, TIMESTAMP, zone) for item in raw)
+    if type(raw) is date:  # its midnight, as a text may stop at the date
+        raw = datetime(raw.year, raw.month, raw.day)  # noqa: DTZ001
     moment = moment_of(raw) if isinstance(raw, str) else raw
     if isinstance(moment, Far) and moment.kind == "local":
         local_us = moment.number

@@ -121,7 +121,7 @@ def _bad_values(count: int) -> str:
 
 def reason_of(scan: Scan, row: Mapping[str, Any], stood: Mapping[str, int], known_at_us: int | None) -> int | None:
     """The code of why a row cannot be used, or None. `stood` says why a column is null that had something in it."""
-    times = [(EVENT, scan.event_at, row[scan.event_at])] if scan.event_at else []
+    times: list[tuple[int, str | None, Any]] = [(EVENT, scan.event_at, row[scan.event_at])] if scan.event_at else []
     times.append((KNOWN, scan.known_at, row[scan.known_at] if scan.known_at else known_at_us))
     for whose, name, at_us in times:
         if at_us is None:

@@ -263,12 +263,13 @@ def _is_midnight(value: datetime) -> bool:
 
 
 def _exact(value: Decimal, dtype: DType) -> int | float | None:
-    """A decimal as an int or a float, where that is the same number."""
+    """A decimal as the int that it is, or as the nearest float; a whole number beyond 2^53 is no float."""
     if not value.is_finite() or not -(2**64) < value < 2**64:
         return None
-    found = int(value) if dtype == INT64 else float(value)
-    inside = dtype != INT64 or INT64_MIN <= found <= INT64_MAX
-    return found if inside and Decimal(found) == value else None
+    whole = int(value)
+    if dtype == INT64:
+        return whole if whole == value and INT64_MIN <= whole <= INT64_MAX else None
+    return float(value) if whole != value or abs(whole) <= 2**53 else None
 
 
 def _string(value: str) -> str:

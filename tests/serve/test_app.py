@@ -86,7 +86,7 @@ def test_a_time_that_cannot_be_read_is_set_aside(served: Served) -> None:
         ({"inputs": [question("7")]}, 422, "InvalidValue", "'7' is not a value of type int64"),
         ({"inputs": [question(True)]}, 422, "InvalidValue", "True is not a value of type int64"),
         ({"inputs": [question(2**63)]}, 422, "InvalidValue", "9223372036854775808 is not a value of type int64"),
-        ({"inputs": [question(7.0)]}, 422, "InvalidValue", "7.0 is not a value of type int64"),
+        ({"inputs": [question(7.5)]}, 422, "InvalidValue", "7.5 is not a value of type int64"),
         ({"inputs": [question({"a": [1]})]}, 422, "InvalidValue", "{'a': [1]} is not a value of type int64"),
         (
             {"inputs": [question(asked_at="2024-01-01T00:00")]},
