@@ -48,12 +48,18 @@ def rows_of(table: object, what: str) -> Sequence[Mapping[str, Any]]:
         if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # Python has no such time
             floored = pc.floor_temporal(found.column(place), unit="microsecond")
             found = found.set_column(place, column.name, floored.cast(pa.timestamp("us", column.type.tz)))
+    return python_rows(found)
+
+
+def python_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """A table as a dict for each row; a time outside the years 1 to 9999, which a column of the caller's own may hold,
+    is a `Far`."""
     try:
-        rows: list[dict[str, Any]] = found.to_pylist()
+        rows: list[dict[str, Any]] = table.to_pylist()
         return rows
-    except (OverflowError, ValueError):  # a time that Python's do not reach
-        columns = [[_of_python(each) for each in column] for column in found.columns]
-        return [dict(zip(found.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
+    except (OverflowError, ValueError):
+        columns = [[_of_python(each) for each in column] for column in table.columns]
+        return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _of_python(found: pa.Scalar[Any]) -> Any:
@@ -62,7 +68,8 @@ def _of_python(found: pa.Scalar[Any]) -> Any:
     if not found.is_valid:
         return None
     if pa.types.is_timestamp(kind):
-        return moment_at(scalar.value * _UNITS_US[kind.unit], "local" if kind.tz is None else "instant")
+        number = scalar.value // 1_000 if kind.unit == "ns" else scalar.value * _UNITS_US[kind.unit]
+        return moment_at(number, "local" if kind.tz is None else "instant")
     if pa.types.is_date(kind):
         return day_at(scalar.value if kind == pa.date32() else scalar.value // 86_400_000)
     if isinstance(found, (pa.ListScalar, pa.LargeListScalar, pa.FixedSizeListScalar)):

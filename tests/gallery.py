@@ -260,6 +260,11 @@ SITUATIONS: tuple[Situation, ...] = (
     ),
     Situation(
         MissingColumn,
+        "A question lacks several inputs.",
+        lambda shop: shop.store.lookup("checkout", {"customer_id": 7}),
+    ),
+    Situation(
+        MissingColumn,
         "A spine lacks an input.",
         lambda shop: shop.dataset({"customer_id": 7, "placed_at": NOON, "asked_at": NOON}),
     ),

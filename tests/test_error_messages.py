@@ -26,8 +26,8 @@ OURS |= {RequestRefused.__name__, _Skipped.__name__}
 PLACED_BY_OTHERS = ("semantics", "expr", "define", "offline/queries.py")
 # These say how to mend it themselves, or hold others that do.
 WHOLE = {"DefinitionErrors", "_Refused"}
-# It becomes the reason of a quarantined row, which has its place.
-REASONS = {"_Skipped"}
+# They become the reason of a quarantined row, which has its place.
+REASONS = {"_Skipped", "OutOfYears"}
 # What else is raised, by file. Typer's own are how a command line says wrong usage, and a ValueError in a reader of
 # JSON becomes one of ours where it is read; a client that has gone is told nothing; a KeyboardInterrupt was caught, and
 # now says what is kept; a trip's deadline on the event loop is a timeout of redis, which becomes one of ours where
@@ -39,7 +39,7 @@ OTHERS = {
     "cli/auditing.py": {"typer.BadParameter": 1, "typer.Exit": 1},
     "cli/checking.py": {"typer.Exit": 1},
     "cli/given.py": {"typer.BadParameter": 2},
-    "cli/serving.py": {"typer.BadParameter": 1},
+    "cli/serving.py": {"typer.BadParameter": 1, "typer.Exit": 1},
     "cli/skewing.py": {"typer.BadParameter": 2, "typer.Exit": 2},
     "cli/training.py": {"typer.BadParameter": 1, "typer.Exit": 1},
     "log/event_log.py": {"ValueError": 3, "RuntimeError": 2},

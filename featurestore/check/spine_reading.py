@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from featurestore.check.questions import same_bits
 from featurestore.check.report import SpineReading
-from featurestore.errors import FeatureStoreError, InvalidValue
+from featurestore.errors import FeatureStoreError
 from featurestore.offline.connection import connect
 from featurestore.offline.spine import Spine, ask, spine_of
 from featurestore.plan.nodes import Input, Plan
@@ -122,10 +123,12 @@ def _arrow_rows(given: Spine, names: Sequence[str], chosen: Sequence[int]) -> It
 
 def _looked_up(raw: Any, dtype: DType) -> Any:
     """What a lookup makes of a value; the error's first line where it refuses it."""
+    if isinstance(raw, _Text):
+        raw = _of_text(raw, dtype)
+    if raw is _UNKNOWN:
+        return raw
     try:
-        return canonical(_of_text(raw, dtype) if isinstance(raw, _Text) else raw, dtype)
-    except _Unknown:
-        return _UNKNOWN
+        return canonical(raw, dtype)
     except FeatureStoreError as error:
         return _Refused(error.what)
 
@@ -136,16 +139,10 @@ class _Refused(str):
     __slots__ = ()
 
 
-class _Unknown(Exception):
-    """Whether a text that is empty was quoted, and so is no null, is not in the rows of Python's reader."""
-
-
 def _of_text(text: str, dtype: DType) -> object:
     """The value that a text stands for, by the declared type and the grammar of both roads (R1, R8)."""
-    if text == "":
-        if dtype == STRING:
-            raise _Unknown
-        return None
+    if text == "":  # Python's reader does not say whether it was quoted, and so is no null
+        return _UNKNOWN if dtype == STRING else None
     match dtype.kind:
         case "bool" if re.fullmatch(BOOL_TEXT, text):
             return text.lower() == "true"
@@ -154,10 +151,8 @@ def _of_text(text: str, dtype: DType) -> object:
         case "float64" if re.fullmatch(NUMBER_TEXT, text):
             return float(text)
         case "list" | "vector":
-            try:
+            with suppress(ValueError):
                 return read_json(text)
-            except ValueError:
-                raise InvalidValue(f"{text!r:.80} is no list", fix="write a list in JSON") from None
     return str(text)
 
 

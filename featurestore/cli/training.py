@@ -72,7 +72,9 @@ def dataset(
         if built.certificate is None:
             print(standing(store.config.home, feature_set, built.version), file=sys.stderr)
     if as_json:
-        head = built.head(PREVIEW).to_pylist() if out is None else None
+        from featurestore.tables import python_rows
+
+        head = python_rows(built.head(PREVIEW)) if out is None else None
         session.emit(
             {
                 "feature_set": feature_set,
@@ -150,6 +152,9 @@ def materialize(context: typer.Context, as_json: Json = False) -> None:
 
 def _preview(built: Dataset) -> None:
     """Ten rows side by side, a line for each column: a training set is wider than any terminal."""
+    from featurestore.tables import python_rows
+
     head = built.head(PREVIEW)
-    lines = [[name, *map(shown, head.column(place).to_pylist())] for place, name in enumerate(head.column_names)]
+    rows = python_rows(head)
+    lines = [[name, *(shown(row[name]) for row in rows)] for name in head.column_names]
     print_table(["column", *(f"row {place}" for place in range(head.num_rows))], lines, cut=True)

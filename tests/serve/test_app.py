@@ -82,7 +82,7 @@ def test_a_time_that_cannot_be_read_is_set_aside(served: Served) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "title", "detail"),
     [
-        ({"inputs": [{"usr": 1}]}, 422, "MissingColumn", "question 0 lacks the input `user`"),
+        ({"inputs": [{"usr": 1}]}, 422, "MissingColumn", "question 0 lacks the inputs `user`, `price`, `asked_at`"),
         ({"inputs": [question("7")]}, 422, "InvalidValue", "'7' is not a value of type int64"),
         ({"inputs": [question(True)]}, 422, "InvalidValue", "True is not a value of type int64"),
         ({"inputs": [question(2**63)]}, 422, "InvalidValue", "9223372036854775808 is not a value of type int64"),

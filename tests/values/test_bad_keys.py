@@ -1,4 +1,4 @@
-"""A bad value in a key is told apart from a key that is null (R16): the row is quarantined in the states that have that
+"""A bad value in a key is no null key (R16): the row is quarantined in the states that have that
 key, with its reason, in files as in pushes; no state could use it, so it is set aside."""
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def test_duplicates_are_counted_by_row_in_the_summary(store: FeatureStore) -> No
     assert str(found["Trip"]).count("2 duplicate in ") == 1
 
 
-def test_a_pushed_row_of_the_future_counts_and_is_told(store: FeatureStore) -> None:
+def test_a_pushed_row_of_the_future_counts_and_is_reported(store: FeatureStore) -> None:
     """An event time after the store's clock is one like any other; the report says how many there are."""
     (store.config.root / "trips.csv").write_text("id,rider,driver,at\n")
     store.materialize([ByRider, ByDriver])

@@ -173,7 +173,7 @@ def test_verify_reports_a_differing_spine_and_gives_no_certificate(
 
 
 def test_a_csv_spine_is_compared_text_by_text(tmp_path: Path) -> None:
-    """Cells are read by the declared types; an empty one of a text is told nothing of."""
+    """Cells are read by the declared types; an empty text is left out, since it may be null."""
     plain = FeatureSet("plain", Known, Numbers)
     found = compare_spine(plan_feature_set(plain), csv_of(tmp_path / "spine.csv"), "t", tmp_path, 0)
     assert (found.rows, found.columns, found.differing) == (31, 4, {})

@@ -25,6 +25,7 @@ from featurestore import (
     Source,
     rows,
 )
+from featurestore.cli import main
 from featurestore.cli.texts import shown
 from featurestore.errors import FeatureStoreError
 from featurestore.serve.wire import lookup_json
@@ -252,3 +253,24 @@ def test_e_a_logged_value_of_other_years_is_a_bad_value(store: FeatureStore, tmp
     assert sum(report.set_aside["Lease"].quarantined.values()) == 1
     found = every_way_out(store, kept, {"k": 1})
     assert (found["until"], found["day"], found["held"]) == (None, None, 1)
+
+
+def test_e_a_column_of_the_caller_may_have_any_year_and_is_shown(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What passes through a training set is no value of ours: the table of the command line shows it all the same."""
+    root = store.config.root
+    (root / "definitions").mkdir()
+    (root / "definitions" / "k.py").write_text(
+        "from featurestore import *\n\n\nclass R(Request):\n    x: Column[int]\n\n\n"
+        "class V(FeatureView, request=R):\n    y = R.x + 1\n\n\nfs = FeatureSet('fs', V)\n"
+    )
+    far = "SELECT 1 AS x, TIMESTAMPTZ '2024-01-01 00:00Z' AS t, DATE '20240-01-01' AS day, [DATE '20240-01-01'] AS days"
+    duckdb.execute(f"COPY ({far}) TO '{root / 'spine.parquet'}'")
+    monkeypatch.chdir(root)
+    for more in ([], ["--json"]):
+        with pytest.raises(SystemExit) as left:
+            main(["dataset", "fs", "spine.parquet", "--as-of", "t", *more])
+        out = capsys.readouterr().out
+        assert not left.value.code, out
+        assert "6672980 days since 1970" in out.replace("\n", " ")
