@@ -15,13 +15,14 @@ from featurestore.cli.app import main
 from featurestore.config import read_config
 from featurestore.errors import FeatureStoreError
 from featurestore.online.events import _Skipped
+from featurestore.semantics.instants import OutOfYears
 from featurestore.serve.problems import RequestRefused
 from featurestore.store import FeatureStore
 from tests.small_shop import NOON, VISITS, Shop, opened, purchase, view_with
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, FeatureStoreError)}
-OURS |= {RequestRefused.__name__, _Skipped.__name__}
+OURS |= {RequestRefused.__name__, _Skipped.__name__, OutOfYears.__name__}
 # Raised where a definition is written or a value is read: whoever catches it there says where.
 PLACED_BY_OTHERS = ("semantics", "expr", "define", "offline/queries.py")
 # These say how to mend it themselves, or hold others that do.

@@ -73,7 +73,7 @@ def lookup(
     With --inputs many at once, all as of one instant.
     """
     from featurestore.cli.given import pairs_of, rows_of
-    from featurestore.tables import rows_of as lookup_rows
+    from featurestore.tables import python_rows
 
     if bool(inputs) and file is not None:
         raise typer.BadParameter("give either name=value pairs or --inputs FILE")
@@ -84,7 +84,7 @@ def lookup(
             asked = [pairs_of(inputs or [], dtypes, f"the feature set `{feature_set}`")]
         else:
             found = rows_of([file], dtypes, f"the feature set `{feature_set}`")
-            asked = found if isinstance(found, list) else [*lookup_rows(found, "the lookup's input")]
+            asked = found if isinstance(found, list) else python_rows(found)
         vectors = store.lookup(feature_set, asked, as_of=as_of)
     if as_json:
         session.emit(_reply(vectors))
