@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -184,6 +186,12 @@ SELECT * FROM (VALUES
 ) AS rows(id, k, until, day, times, "at")"""
 
 
+def typed(query: str) -> pa.Table:
+    """What DuckDB gives, as a table."""
+    with duckdb.connect() as connection:
+        return connection.sql(query).to_arrow_table()
+
+
 def test_e_a_file_with_other_years_has_bad_values_and_quarantined_rows(store: FeatureStore) -> None:
     """Each such value is counted once, the row counts all the same, and a row without a usable instant does not; pushed
     as a table, the same rows have the same account."""
@@ -198,7 +206,7 @@ def test_e_a_file_with_other_years_has_bad_values_and_quarantined_rows(store: Fe
     assert account.bad_values == {"until": 2, "day": 2, "times": 1}
     assert account.quarantined == {"at is out of range": 2}
     assert account == store.dataset(FeatureSet("far", Far), [{"k": 1, "t": NOW}], as_of="t").set_aside["Typed"]
-    pushed = store.ingest(Typed, duckdb.sql(FAR).to_arrow_table())
+    pushed = store.ingest(Typed, typed(FAR))
     assert pushed.bad_columns == account.bad_values
     assert pushed.reasons == account.quarantined
     [counts] = pushed.states.values()
@@ -218,7 +226,7 @@ def test_e_a_spine_and_a_lookup_refuse_other_years(store: FeatureStore) -> None:
         ("TIMESTAMPTZ '20240-01-01 00:00:00+00'", "DATE '2024-01-01'"),
         ("TIMESTAMPTZ '2024-01-01 00:00:00+00'", "DATE '20240-01-01'"),
     ):
-        spine = duckdb.sql(far.format(moment, day)).to_arrow_table()
+        spine = typed(far.format(moment, day))
         for road in (
             lambda spine=spine: store.dataset(feature_set, spine, as_of="t"),
             lambda spine=spine: store.lookup(feature_set, spine.select(["moment", "day"])),
@@ -274,3 +282,23 @@ def test_e_a_column_of_the_caller_may_have_any_year_and_is_shown(
         out = capsys.readouterr().out
         assert not left.value.code, out
         assert "6672980 days since 1970" in out.replace("\n", " ")
+
+
+def test_p_pushed_values_of_numpy_and_pandas(store: FeatureStore) -> None:
+    """Exact in a dict, out of range where no datetime holds them, and a time without a zone is refused as such."""
+    store.materialize([Ends])
+    good = {"k": np.int64(1), "until": pd.Timestamp("2024-05-01T12:00Z"), "day": np.datetime64("2024-05-01")}
+    good |= {"times": [pd.NaT], "at": pd.Timestamp("2024-01-01", tz="Europe/Rome")}
+    beyond = pd.Timestamp(np.datetime64("20240-01-01", "s"), tz="UTC")
+    report = store.ingest(
+        Lease, [good, good | {"until": beyond, "day": np.datetime64("20240-01")}, good | {"at": beyond}]
+    )
+    assert report.reasons == {"at is out of range": 1}
+    assert report.bad_columns == {"until": 1, "day": 1}
+    assert [str(each.row["at"]) for each in store.quarantined(Lease).pushed] == [
+        "576545472000000000 microseconds since 1970"
+    ]
+    with pytest.raises(FeatureStoreError, match="has no zone"):
+        store.ingest(Lease, good | {"at": np.datetime64("2024-01-01T00", "ns")})
+    row = {name: each for name, each in good.items() if name != "k"}
+    assert value(Ends.day, [row], key=1, as_of=NOW) == date(2024, 5, 1)
