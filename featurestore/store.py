@@ -173,8 +173,7 @@ class FeatureStore:
                 certify=certify,
                 progress=shown,
             )
-        built.warn()
-        return replace(built, certificate=certify(built.version))
+        return replace(built.warned(), certificate=certify(built.version))
 
     def lookup(
         self,

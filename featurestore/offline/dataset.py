@@ -79,11 +79,12 @@ class Dataset:
         """What was done, for a person to read: the sources, how each window met the spine, and how long it took."""
         return self.explanation
 
-    def warn(self) -> None:
-        """Warn the caller's caller of sources whose data are hardly what was meant."""
+    def warned(self) -> Dataset:
+        """The same, after a warning to the caller's caller for each source whose data are hardly what was meant."""
         for account in self.set_aside.values():
             for text in account.warnings():
                 warnings.warn(text, stacklevel=3)
+        return self
 
     def to_arrow(self) -> pa.Table:
         """The training set as an Arrow table."""
