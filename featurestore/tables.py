@@ -100,6 +100,8 @@ def _table_of_dicts(rows: list[dict[str, Any]], what: str) -> pa.Table:
 
 
 def _array(values: list[Any], name: str, what: str) -> pa.Array[Any]:
+    if {type(value).__name__ for value in values if value is not None} == {"float32"}:  # a whole one may be rounded
+        return pa.array(values, pa.float32())
     if any(kind.__module__.partition(".")[0] in ("numpy", "pandas") for kind in set(map(type, values))):
         values = [of_python(value) for value in values]
     if far := next((value for value in values if isinstance(value, Far)), None):

@@ -14,6 +14,7 @@ from featurestore.plan.nodes import ScanColumn
 from featurestore.plan.outcomes import OUT_OF_RANGE, SKIPPED, UNIT_FIX
 from featurestore.semantics import decimals
 from featurestore.semantics.dtypes import FLOAT64, INT64, TIMESTAMP, DType
+from featurestore.semantics.foreign import WHOLE_BELOW
 from featurestore.semantics.instants import unix_us
 from featurestore.semantics.texts import BOOL_TEXT, DATE_TEXT, LOCAL_TEXT, NUMBER_TEXT, WHOLE_TEXT, ZONED_TEXT
 
@@ -53,8 +54,9 @@ def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = No
         case "int64":
             if stored == "VARCHAR":
                 return _parsed(name, WHOLE_TEXT, "BIGINT")
-            if stored in FLOATS:
-                return f"CASE WHEN {name} = trunc({name}) AND abs({name}) < {EXACT} THEN CAST({name} AS BIGINT) END"
+            if stored in FLOATS:  # from there on one float stands for several integers
+                below = EXACT if stored == "DOUBLE" else WHOLE_BELOW["float32"]
+                return f"CASE WHEN {name} = trunc({name}) AND abs({name}) < {below} THEN CAST({name} AS BIGINT) END"
             if digits := _DECIMAL.fullmatch(stored):
                 return f"CASE WHEN {name} = trunc({name}) THEN TRY_CAST(trunc({name}) AS BIGINT) END"
             return f"TRY_CAST({name} AS BIGINT)" if stored in (*EXACT_INTEGERS, *WIDE_INTEGERS) else None
