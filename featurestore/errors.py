@@ -192,8 +192,14 @@ def a_kind(value: object) -> str:
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name closest to a mistyped one, or one that it begins; None when nothing is close."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """The known name that differs in case only, else the closest to a mistyped one, or one that it begins; None when
+    nothing is close.
+
+    >>> nearest("V", ["v1", "v"]), nearest("late", ["later"]), nearest("x", ["y"])
+    ('v', 'later', None)
+    """
+    close = [each for each in known if each.casefold() == name.casefold()]
+    close += get_close_matches(name, list(known), n=1, cutoff=0.6)
     close += [each for each in known if name and each.startswith(name)]
     return close[0] if close else None
 

@@ -146,9 +146,9 @@ class FeatureStore:
     ) -> Dataset:
         """A training set: every row of the spine with the features as of the instant in its column `as_of`.
 
-        The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such
-        files; relative paths start at the project's folder. Its columns pass through in order. With `statuses`, a
-        column `<feature>__status` follows each feature. With `to`, it is written to that Parquet file.
+        The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet, CSV or JSON file, or a SELECT over
+        such files; relative paths start at the project's folder. Its columns pass through in order. With `statuses`,
+        a column `<feature>__status` follows each feature. With `to`, it is written to that Parquet file.
 
         With a `memory_limit` such as `4GB`, here or in featurestore.toml, what needs more is built in buckets of the
         keys, one after another. Such a build keeps what it has finished below the state folder: stopped or killed, the
@@ -173,7 +173,7 @@ class FeatureStore:
                 certify=certify,
                 progress=shown,
             )
-        return replace(built, certificate=certify(built.version))
+        return replace(built.warned(), certificate=certify(built.version))
 
     def lookup(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, assert_never, cast
 
 import pyarrow as pa
@@ -44,6 +45,10 @@ def rows_of(table: object, what: str) -> Sequence[Mapping[str, Any]]:
         if kinds == {dict} or all(issubclass(kind, Mapping) for kind in kinds):
             return table
     found = arrow_table(table, what)
+    if twice := [name for name in found.column_names if found.column_names.count(name) > 1]:  # a dict would have one
+        raise InputError(
+            f"{what} has two columns `{twice[0]}`", has=found.column_names, fix="rename one, or leave it out"
+        )
     for place, column in enumerate(found.schema):
         if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # Python has no such time
             floored = pc.floor_temporal(found.column(place), unit="microsecond")
@@ -95,6 +100,8 @@ def _table_of_dicts(rows: list[dict[str, Any]], what: str) -> pa.Table:
 
 
 def _array(values: list[Any], name: str, what: str) -> pa.Array[Any]:
+    if {type(value).__name__ for value in values if value is not None} == {"float32"}:  # a whole one may be rounded
+        return pa.array(values, pa.float32())
     if any(kind.__module__.partition(".")[0] in ("numpy", "pandas") for kind in set(map(type, values))):
         values = [of_python(value) for value in values]
     if far := next((value for value in values if isinstance(value, Far)), None):
@@ -105,7 +112,7 @@ def _array(values: list[Any], name: str, what: str) -> pa.Array[Any]:
             fix="leave the row out, or write null",
         )
     try:
-        column: pa.Array[Any] = pa.array(values)
+        column: pa.Array[Any] = pa.array(_as_texts(values) if _are_unlike_times(values) else values)
         return column
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise InputError(
@@ -116,10 +123,41 @@ def _array(values: list[Any], name: str, what: str) -> pa.Array[Any]:
         ) from None
 
 
+def _are_unlike_times(values: Sequence[Any]) -> bool:
+    """Whether times with a zone and without, or times and days, are in one column or its lists: Arrow takes the zone
+    of the first for all, or drops the time of day."""
+    kinds = {type(value) for value in values}
+    if any(issubclass(kind, (list, tuple)) for kind in kinds):
+        values = [item for value in values if isinstance(value, (list, tuple)) for item in value]
+        kinds = {type(value) for value in values}
+    if not any(issubclass(kind, date) for kind in kinds):
+        return False
+    days = any(issubclass(kind, date) and not issubclass(kind, datetime) for kind in kinds)
+    zones = {value.tzinfo is None for value in values if isinstance(value, datetime) and value == value}
+    return len(zones) + days > 1
+
+
+def _as_texts(values: Sequence[Any]) -> list[Any]:
+    """Times as ISO 8601 texts, each with its own offset or without one; NaT is null."""
+    return [
+        _as_texts(value)
+        if isinstance(value, (list, tuple))
+        else (value.isoformat() if value == value else None)
+        if isinstance(value, date)
+        else value
+        for value in values
+    ]
+
+
 def _table_of_pandas(frame: Any, what: str) -> pa.Table:
     names = [str(name) for name in frame.columns]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{what} has two columns `{twice[0]}`", has=names, fix="rename one, or leave it out")
+    for place in range(len(names)):
+        column = frame.iloc[:, place]
+        if column.dtype == object and _are_unlike_times(values := column.tolist()):
+            frame = frame.copy(deep=False)
+            frame.isetitem(place, _as_texts(values))
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:

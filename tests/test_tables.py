@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
@@ -43,3 +43,19 @@ def test_a_table_that_is_none_is_told_in_four_parts(table: Any, what: str, where
         arrow_table(table, "the input")
     assert where is None or where in str(caught.value.where)
     assert caught.value.has and fix in str(caught.value.fix)
+
+
+def test_a_column_that_a_table_has_twice_is_refused() -> None:
+    """A dict for each row would have one of them."""
+    with pytest.raises(InputError, match="the input has two columns `a`"):
+        rows_of(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]), "the input")
+
+
+def test_c_times_of_unlike_zones_stay_what_they_are() -> None:
+    """A column that Arrow would bring to one zone, or to days, becomes text; a lookup refuses the text as the time."""
+    naive, zoned, day = datetime(2024, 5, 1, 12), datetime(2024, 5, 1, 12, tzinfo=UTC), date(2024, 5, 1)
+    texts = {naive: "2024-05-01T12:00:00", zoned: "2024-05-01T12:00:00+00:00", day: "2024-05-01"}
+    for values in ([zoned, naive], [naive, zoned], [day, naive], [naive, day], [zoned, day], [None, zoned, naive]):
+        for table in ([{"at": each} for each in values], pd.DataFrame({"at": pd.Series(values, dtype=object)})):
+            found = arrow_table(table, "the input").column("at").to_pylist()
+            assert found == [each and texts[each] for each in values]

@@ -243,6 +243,7 @@ def many(precision: int, scale: int) -> str:
     return digits(precision, scale).replace("Decimal", "list[Decimal]")
 
 
+@pytest.mark.filterwarnings("ignore:.*none of its type:UserWarning")
 @pytest.mark.parametrize(
     ("before", "after", "sent", "kept"),
     [
@@ -319,6 +320,7 @@ def test_r8_a_row_that_does_not_say_its_types_is_read_as_they_are_today(tmp_path
         assert decode(entry.body, state.scan)["value"] == 1234
 
 
+@pytest.mark.filterwarnings("ignore:.*rows cannot be used:UserWarning")
 def test_r16_a_row_of_the_log_that_a_new_declaration_cannot_use_is_counted(tmp_path: Path) -> None:
     """A KnownTime that is declared later is null in the rows before: they are quarantined, by DuckDB and by a state
     that follows the log."""

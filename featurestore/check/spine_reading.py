@@ -37,7 +37,7 @@ def compare_spine(
 
     Raises: InputError and its kinds  when the spine does not fit the feature set.
     """
-    found = spine_of(spine, root)
+    found = spine_of(spine, root, plan, as_of)
     if isinstance(found, Spine):
         given = found
     else:

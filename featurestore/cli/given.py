@@ -159,7 +159,11 @@ def _json_rows(text: str, place: str) -> list[dict[str, Any]]:
 
 
 def _csv_rows(path: Path, dtypes: Mapping[str, DType]) -> list[dict[str, Any]]:
+    from featurestore.offline.files import check_names_once, csv_names  # DuckDB is loaded for files only
+
     rows: list[dict[str, Any]] = []
+    names = csv_names(path, ",", f"`{path}` cannot be read", str(path))
+    check_names_once(names, dict.fromkeys(names), f"`{path}`", str(path))
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
             for line in csv.DictReader(file, strict=True):
@@ -167,11 +171,11 @@ def _csv_rows(path: Path, dtypes: Mapping[str, DType]) -> list[dict[str, Any]]:
                     raise InvalidValue(
                         "a line has not as many cells as the header",
                         where=f"{path}, row {len(rows)}",
-                        fix="mend the line",
+                        fix="fix the line",
                     )
                 rows.append({name: _lenient(text, dtypes.get(name)) for name, text in line.items()})
         except csv.Error as error:
-            raise InvalidValue(f"this is not CSV: {error}", where=str(path), fix="mend the file") from None
+            raise InvalidValue(f"this is not CSV: {error}", where=str(path), fix="fix the file") from None
         except UnicodeDecodeError as error:
             raise _no_text(error, str(path)) from None
     return rows
@@ -192,9 +196,10 @@ def _parquet_rows(path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise InvalidValue(f"this is not Parquet: {error}"[:300], where=str(path), fix="mend the file") from None
+        return pq.ParquetFile(path).read()
+    except pa.ArrowException as error:
+        said = str(error).splitlines()[0][:300]
+        raise InvalidValue(f"this is not Parquet: {said}", where=str(path), fix="fix the file") from None
 
 
 def _no_text(error: UnicodeDecodeError, place: str) -> InvalidValue:

@@ -52,6 +52,8 @@ def print_set_aside(accounts: Mapping[str, SetAside]) -> None:
         print_line(str(account), "yellow")
     if partial:
         print_line(total(partial), "yellow")
+    for text in (text for account in accounts.values() for text in account.warnings()):
+        print_line(f"warning: {text}", "red")
 
 
 def _lines(found: Quarantined) -> list[tuple[str, str, str, str]]:

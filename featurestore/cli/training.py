@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,9 @@ PREVIEW = 10
 def dataset(
     context: typer.Context,
     feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
-    spine: Annotated[str, typer.Argument(metavar="SPINE", help="A Parquet or CSV file, or a SELECT over such files.")],
+    spine: Annotated[
+        str, typer.Argument(metavar="SPINE", help="A Parquet, CSV or JSON file, or a SELECT over such files.")
+    ],
     as_of: Annotated[str, typer.Option("--as-of", metavar="COLUMN", help="The spine's column of instants.")],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where to write; ends with .parquet.")
@@ -57,17 +60,19 @@ def dataset(
     with session.open() as store, _kept_told(), Working(f"training set {feature_set}") as working:
         if out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)
-        built = store.dataset(
-            feature_set,
-            spine,
-            as_of=as_of,
-            statuses=statuses,
-            threads=threads,
-            require_certificate=require_certificate,
-            to=out,
-            memory_limit=memory_limit,
-            progress=working,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they are printed below
+            built = store.dataset(
+                feature_set,
+                spine,
+                as_of=as_of,
+                statuses=statuses,
+                threads=threads,
+                require_certificate=require_certificate,
+                to=out,
+                memory_limit=memory_limit,
+                progress=working,
+            )
         features = len(store.plan(feature_set).outputs)
         if built.certificate is None:
             print(standing(store.config.home, feature_set, built.version), file=sys.stderr)
@@ -85,6 +90,8 @@ def dataset(
                 "file": None if out is None else str(out),
                 "preview": plain_value(head),
                 "set_aside": {source: account.to_json() for source, account in built.set_aside.items()},
+                "warnings": [text for account in built.set_aside.values() for text in account.warnings()],
+                "notes": list(built.notes),
             }
         )
         return
@@ -92,6 +99,8 @@ def dataset(
         _preview(built)
     sizes = f"{counted(len(built), 'row')}, {counted(features, 'feature')}, {working.seconds:.1f} s"
     print_set_aside(built.set_aside)
+    for note in built.notes:
+        print_line(note, "yellow")
     print_line(f"{feature_set} version {built.version}: {sizes}{f', in {out}' if out else ''}")
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import duckdb
 
+from featurestore.errors import InputError
 from featurestore.expr.nodes import ColumnRef, walk
 from featurestore.offline.columns import held
 from featurestore.offline.connection import quoted
 from featurestore.offline.interrupts import interruptible
+from featurestore.offline.queries import where_of
 from featurestore.offline.scan import History, bad, reading, scanned
 from featurestore.plan.nodes import Scan, State
 from featurestore.plan.outcomes import KNOWN, ROW_ID, Counts, SetAside, reason_text
@@ -140,6 +142,18 @@ def account_of(
     else:
         distinct = {}
     return tally.account(counts, _reasons(connection, table) if rows > usable else (), history, distinct)
+
+
+def check_usable(account: SetAside, scan: Scan) -> None:
+    """Refuse data of which no row can be used: features would be those of keys never seen. Rows that were pushed are
+    there for good, whatever is declared later. Raises: InputError."""
+    if scan.data is not None and account.rows and account.unusable == account.rows:
+        raise InputError(
+            f"no row of `{account.source}` can be used: {', '.join(account.quarantined)}",
+            where=where_of(scan.data),
+            has=f"{account.rows:,} rows, all of them quarantined",
+            fix=f"fix the data or the definition; `featurestore quarantine {account.source}` shows the rows",
+        )
 
 
 def columns_read(state: State) -> set[str]:

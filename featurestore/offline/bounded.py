@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.offline.accounts import account_of, counted_sql
+from featurestore.offline.accounts import account_of, check_usable, counted_sql
 from featurestore.offline.buckets import (
     ANSWER_GROUP_ROWS,
     BUCKET,
@@ -42,6 +42,7 @@ from featurestore.offline.memory import limit_bytes, row_bytes
 from featurestore.offline.python_functions import calling
 from featurestore.offline.scan import History, reading
 from featurestore.offline.spine import SPOOLED, Spine, SpineQuery, ask, check_names, spooled
+from featurestore.offline.spine_notes import notes_of
 from featurestore.offline.states import zones_of
 from featurestore.offline.unchanged import check_spine, digest_of, seen_spine
 from featurestore.offline.work import Work, work_folder
@@ -76,6 +77,7 @@ class Built:
     rows: int
     buckets: int
     kept: int
+    notes: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -143,6 +145,8 @@ def build_bounded(
                 for zone in sorted(zones_of(plan.expressions)):
                     define_zone(connection, zone)
                 asked = _ask(build, spine, as_of)
+                connection.execute(f"CREATE OR REPLACE TEMP VIEW asked AS {read_sql([asked])}")
+                notes = notes_of(connection, plan, spine.rows)
                 accounts, version = _read(build)
                 certify(version)
                 answers = {part.name: _answer(build, part, asked, spine.rows) for part in parts}
@@ -155,7 +159,8 @@ def build_bounded(
         finally:
             connection.close()
         held = target if to is not None else pq.ParquetFile(target).read()
-        return Built(held, ";\n\n".join(build.texts), version, accounts, spine.rows, work.buckets, work.kept)
+        text = ";\n\n".join(build.texts)
+        return Built(held, text, version, accounts, spine.rows, work.buckets, work.kept, notes)
 
 
 @contextmanager
@@ -199,6 +204,7 @@ def _read(build: _Build) -> tuple[dict[str, SetAside], str]:
             build.run(f"CREATE OR REPLACE TEMP VIEW {quoted(read)} AS {rows_of_all(folder)}")
             connection = build.connection
             accounts[source] = interruptible(connection, account_of, connection, scan, build.history, states, read)
+            check_usable(accounts[source], scan)
             if source in build.plan.static_sources:
                 contents.append((source, content_of(build.connection, scan, quoted(read))))
     return accounts, build.plan.version_with(contents)

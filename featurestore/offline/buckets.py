@@ -14,7 +14,8 @@ from pathlib import Path
 
 from featurestore.offline.choices import NO_CHOICES, Choices
 from featurestore.offline.columns import held
-from featurestore.offline.connection import literal, quoted
+from featurestore.offline.connection import quoted
+from featurestore.offline.files import file_list
 from featurestore.offline.select import select_sql
 from featurestore.plan.nodes import Output, Plan, PlannedFeature, Scan, State, View
 
@@ -113,8 +114,7 @@ EMPTY = "empty.parquet"
 
 def read_sql(files: Sequence[Path]) -> str:
     """A SELECT of all rows of some files of ours."""
-    listed = ", ".join(literal(str(file)) for file in files)
-    return f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
+    return f"SELECT * FROM read_parquet({file_list(files)}, hive_partitioning = false)"
 
 
 def answers_sql(part: Part, plan: Plan, rows: str, choices: Choices = NO_CHOICES) -> str:

@@ -14,12 +14,20 @@ from featurestore.plan.nodes import ScanColumn
 from featurestore.plan.outcomes import OUT_OF_RANGE, SKIPPED, UNIT_FIX
 from featurestore.semantics import decimals
 from featurestore.semantics.dtypes import FLOAT64, INT64, TIMESTAMP, DType
+from featurestore.semantics.foreign import WHOLE_BELOW
 from featurestore.semantics.instants import unix_us
 from featurestore.semantics.texts import BOOL_TEXT, DATE_TEXT, LOCAL_TEXT, NUMBER_TEXT, WHOLE_TEXT, ZONED_TEXT
 
+EXACT = 2**53
+"""The greatest whole number up to which a float64 has them all."""
 EXACT_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 WIDE_INTEGERS = ("UBIGINT", "HUGEINT", "UHUGEINT")
-NAIVE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+FLOATS = ("FLOAT", "DOUBLE")
+NAIVE = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+"""Types of local times: a day is its midnight."""
+NULL = ("NULL", '"NULL"')
+"""The type of a column without any value."""
+_DECIMAL = re.compile(r"DECIMAL\(([0-9]+),([0-9]+)\)")
 
 
 def held(name: str) -> str:
@@ -30,9 +38,12 @@ def held(name: str) -> str:
 def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = None, unit: str = "") -> str | None:
     """Text that turns a column of DuckDB type `stored` into canonical values, or None when the types do not fit.
 
-    A text column (all of a CSV file is text) is parsed; numbers widen exactly; a naive time is read in `zone`, a number
-    of a `unit` is an instant.
+    A text column (all of a CSV file is text) is parsed; a number of another type is taken where the declared type
+    holds it exactly, and a decimal with digits after the point as the nearest float; a naive time is read in `zone`, a
+    number of a `unit` is an instant.
     """
+    if stored in NULL:
+        return f"CAST(NULL AS {sql_type(dtype)})"
     if unit:
         number = canonical_column(name, stored, INT64)
         scaled = f"CAST({number} AS HUGEINT) * {unix_us(1, unit)}" if unit != "ns" else f"fs_floor_div({number}, 1000)"
@@ -43,15 +54,24 @@ def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = No
         case "int64":
             if stored == "VARCHAR":
                 return _parsed(name, WHOLE_TEXT, "BIGINT")
+            if stored in FLOATS:  # from there on one float stands for several integers
+                below = EXACT if stored == "DOUBLE" else WHOLE_BELOW["float32"]
+                return f"CASE WHEN {name} = trunc({name}) AND abs({name}) < {below} THEN CAST({name} AS BIGINT) END"
+            if digits := _DECIMAL.fullmatch(stored):
+                return f"CASE WHEN {name} = trunc({name}) THEN TRY_CAST(trunc({name}) AS BIGINT) END"
             return f"TRY_CAST({name} AS BIGINT)" if stored in (*EXACT_INTEGERS, *WIDE_INTEGERS) else None
         case "float64":
-            if stored in EXACT_INTEGERS:
-                return (
-                    f"CASE WHEN {name} BETWEEN -9007199254740992 AND 9007199254740992 THEN CAST({name} AS DOUBLE) END"
-                )
+            digits = _DECIMAL.fullmatch(stored)
+            if stored in (*EXACT_INTEGERS, *WIDE_INTEGERS) or (digits and digits[2] == "0"):
+                whole = name if stored in EXACT_INTEGERS else f"TRY_CAST({name} AS BIGINT)"
+                return f"CASE WHEN {whole} BETWEEN -{EXACT} AND {EXACT} THEN CAST({whole} AS DOUBLE) END"
+            if digits:  # as a text it is rounded once
+                whole, nearest = f"TRY_CAST(trunc({name}) AS BIGINT)", f"CAST(CAST({name} AS VARCHAR) AS DOUBLE)"
+                held = f"{name} <> trunc({name}) OR {whole} BETWEEN -{EXACT} AND {EXACT}"
+                return f"CASE WHEN {held} THEN {nearest} END"
             if stored == "VARCHAR":
                 return f"fs_finite({_parsed(name, NUMBER_TEXT, 'DOUBLE')})"
-            return f"fs_finite(CAST({name} AS DOUBLE))" if stored in ("FLOAT", "DOUBLE") else None
+            return f"fs_finite(CAST({name} AS DOUBLE))" if stored in FLOATS else None
         case "string":
             return f"CAST({name} AS VARCHAR)" if stored in ("VARCHAR", "UUID") or stored.startswith("ENUM") else None
         case "timestamp":
@@ -60,6 +80,9 @@ def canonical_column(name: str, stored: str, dtype: DType, zone: str | None = No
         case "date":
             days = "CAST({} - DATE '1970-01-01' AS INTEGER)"
             held = f"CASE WHEN {{0}} BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN {days.format('{0}')} END"
+            if stored in NAIVE[1:]:  # pandas has no other type for a day
+                day = f"CAST({name} AS DATE)"
+                return f"CASE WHEN {name} = {day} THEN {held.format(day)} END"
             return {"DATE": held.format(name), "VARCHAR": days.format(_parsed(name, DATE_TEXT, "DATE"))}.get(stored)
         case "decimal":
             return _decimal(name, stored, dtype)
@@ -91,7 +114,7 @@ def _decimal(name: str, stored: str, dtype: DType) -> str | None:
         return decimals.sql_parsed(name, dtype.precision, dtype.scale)
     if stored in (*EXACT_INTEGERS, *WIDE_INTEGERS):
         name, stored = f"TRY_CAST({name} AS DECIMAL(38,0))", "DECIMAL(38,0)"
-    digits = re.fullmatch(r"DECIMAL\(([0-9]+),([0-9]+)\)", stored)
+    digits = _DECIMAL.fullmatch(stored)
     return (
         decimals.sql_unscaled(name, dtype.precision, dtype.scale, (int(digits[1]), int(digits[2]))) if digits else None
     )
@@ -102,19 +125,26 @@ def _items(name: str, stored: str, dtype: DType, zone: str | None) -> str | None
     inner, item = item_of(stored), dtype.item or FLOAT64
     if inner == stored:
         return None
-    if inner.strip('"') == "NULL":  # lists without any item have no type of their own
-        text: str | None = f"CAST(NULL AS {sql_type(item)})"
-    else:
-        text = canonical_column("e", inner, item, zone) if inner != "VARCHAR" or item.kind == "string" else None
+    parsed = inner == "VARCHAR" and item.kind not in ("string", "timestamp", "date")
+    text = None if parsed else canonical_column("e", inner, item, zone)
     if text is None:
         return None
     found = f"list_transform({name}, lambda e: {text})"
     if dtype.kind == "vector":
         whole = f"len(v) = {dtype.length} AND len(list_filter(v, lambda x: x IS NULL)) = 0"
         return f"list_transform([{found}], lambda v: CASE WHEN {whole} THEN v END)[1]"
-    if inner in ("FLOAT", "DOUBLE", "BOOLEAN", "VARCHAR"):  # whatever these hold is held, NaN as null
+    always = {"bool": ("BOOLEAN",), "string": ("VARCHAR",), "float64": FLOATS}
+    if inner in always.get(item.kind, ()):  # whatever these hold is held, NaN as null
         return found
-    return f"CASE WHEN len(list_filter({name}, lambda e: e IS NOT NULL AND ({text}) IS NULL)) = 0 THEN {found} END"
+    lost = f"{is_given('e', inner, item)} AND ({text}) IS NULL"
+    return f"CASE WHEN len(list_filter({name}, lambda e: {lost})) = 0 THEN {found} END"
+
+
+def is_given(name: str, stored: str, dtype: DType) -> str:
+    """Whether there is a value; of floats that are declared int64, NaN is none: pandas writes a missing integer so."""
+    return (
+        f"coalesce(NOT isnan({name}), FALSE)" if dtype.kind == "int64" and stored in FLOATS else f"{name} IS NOT NULL"
+    )
 
 
 def stood(name: str) -> str:
@@ -126,17 +156,17 @@ def stood_there(name: str, stored: str, dtype: DType, zone: str | None = None, u
     """Text for what stood in a column of DuckDB type `stored`, should it be null: nothing, or what its type does not
     hold; None where every value fits."""
     if unit:
-        number, other = canonical_column(name, stored, INT64), f"CAST({name} IS NOT NULL AS TINYINT)"
+        number, other = canonical_column(name, stored, INT64), f"CAST({is_given(name, stored, INT64)} AS TINYINT)"
         return f"CASE WHEN {number} IS NOT NULL THEN CAST({OUT_OF_RANGE} AS TINYINT) ELSE {other} END"
     always = {
         "bool": ("BOOLEAN",),
         "int64": EXACT_INTEGERS,
-        "float64": ("FLOAT", "DOUBLE", "TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"),
+        "float64": (*FLOATS, "TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"),
         "string": (stored,),
     }
-    if stored in always.get(dtype.kind, ()):
+    if stored in (*always.get(dtype.kind, ()), *NULL):
         return None
-    misfit = f"{name} IS NOT NULL"
+    misfit = is_given(name, stored, dtype)
     if dtype.kind == "float64" and stored == "VARCHAR":  # NaN and infinity are null and not bad (R7)
         misfit = f"coalesce(NOT {_fits(name, NUMBER_TEXT)}, FALSE)"
     found = f"CAST({misfit} AS TINYINT)"
@@ -157,11 +187,15 @@ def check_zones(
     connection: duckdb.DuckDBPyConnection, relation: str, column: str, stored: str, what: str, where: str
 ) -> None:
     """Refuse times that carry no zone. Raises: NaiveTime."""
-    if stored in NAIVE:
-        example = stored
-    elif stored == "VARCHAR":
+    inner = item_of(stored)
+    if inner in NAIVE:
+        example = inner
+    elif inner == "VARCHAR":
         name = '"' + column.replace('"', '""') + '"'
-        found = connection.execute(f"SELECT {name} FROM {relation} WHERE {_fits(name, LOCAL_TEXT)} LIMIT 1").fetchall()
+        texts = name if inner == stored else f"unnest({name})"
+        found = connection.execute(
+            f"SELECT v FROM (SELECT {texts} AS v FROM {relation}) WHERE {is_local('v')} LIMIT 1"
+        ).fetchall()
         if not found:
             return
         example = repr(found[0][0])
@@ -173,6 +207,16 @@ def check_zones(
         has=example,
         fix='store them in UTC with a zone, or declare the source with `zone="..."`',
     )
+
+
+def is_local(text: str) -> str:
+    """Whether a text is a time without a zone."""
+    return _fits(text, LOCAL_TEXT)
+
+
+def is_number(text: str) -> str:
+    """Whether a text is a number (R8)."""
+    return _fits(text, NUMBER_TEXT)
 
 
 def _instant(name: str, stored: str, zone: str | None) -> str | None:
@@ -194,7 +238,7 @@ def _instant(name: str, stored: str, zone: str | None) -> str | None:
 def _local_of_time(name: str, stored: str) -> str:
     if stored == "TIMESTAMP_NS":  # has no infinity
         return f"fs_floor_div(epoch_ns({name}), 1000)"
-    return f"CASE WHEN isfinite({name}) THEN epoch_us(CAST({name} AS TIMESTAMP)) END"
+    return f"CASE WHEN isfinite({name}) THEN epoch_us(TRY_CAST({name} AS TIMESTAMP)) END"
 
 
 def _local_of_text(name: str) -> str:

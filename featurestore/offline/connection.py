@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -10,9 +11,10 @@ import duckdb
 from featurestore.semantics.macros import EVERYWHERE, MACROS, macros_of
 from featurestore.semantics.zones import local_offsets, offsets, wall_offsets
 
-CSV_OPTIONS = "header = true, delim = ',', quote = '\"', escape = '\"', comment = '', skip = 0"
+CSV_DIALECT = {"header": "true", "delim": "','", "quote": "'\"'", "escape": "'\"'", "comment": "''", "skip": "0"}
 """How a CSV file is written. DuckDB would guess it from a file's first rows, and one row would read differently in two
 files."""
+CSV_OPTIONS = ", ".join(f"{name} = {text}" for name, text in CSV_DIALECT.items())
 
 
 def connect(
@@ -37,7 +39,8 @@ def connect(
         connection.execute(f"SET memory_limit = {literal(memory_limit)}")
     if spill is not None:
         connection.execute(f"SET temp_directory = {literal(str(spill.resolve()))}")
-    allowed = ", ".join(literal(f"{folder.resolve()}/") for folder in sorted(set(folders)))
+    paths = {str(folder.resolve()) for folder in folders}  # DuckDB checks a path as it is named, and each file found
+    allowed = ", ".join(literal(f"{path}/") for path in sorted(paths | {escape(path) for path in paths}))
     connection.execute(f"SET allowed_directories = [{allowed}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -77,6 +80,15 @@ def local_offset_macro(zone: str) -> str:
 def wall_offset_macro(zone: str) -> str:
     """The macro that gives the offset with which a local time of a zone is read; there always is one."""
     return f"fs_wall_offset_{_plain(zone)}"
+
+
+def said_by(error: duckdb.Error) -> str:
+    """What DuckDB says of what it cannot read, without the SQL that we wrote around it."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    if any("sniffing" in line for line in lines[:4]):
+        return 'lines that do not have the columns of the header, or that are not written as `a,"b",c`'
+    behind = next((place for place, line in enumerate(lines) if line.startswith("LINE ")), 4)
+    return "; ".join(lines[: min(max(behind, 1), 4)])
 
 
 def quoted(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.offline.accounts import account_of, counted_sql, read_source
+from featurestore.offline.accounts import account_of, check_usable, counted_sql, read_source
 from featurestore.offline.bounded import Bounds, Progress, build_bounded
 from featurestore.offline.choices import NO_CHOICES, Choices, choose, straight_sources
 from featurestore.offline.connection import (
@@ -34,6 +35,7 @@ from featurestore.offline.python_functions import calling, row_functions
 from featurestore.offline.scan import History, lag_of, scan_sql
 from featurestore.offline.select import select_sql, tally_names
 from featurestore.offline.spine import Spine, ask, check_names, held_spine, spine_of
+from featurestore.offline.spine_notes import notes_of
 from featurestore.offline.states import zones_of
 from featurestore.offline.written import check_target, side_by_side, write_table, written
 from featurestore.plan.certificates import Certificate
@@ -57,7 +59,7 @@ class Dataset:
     `held` is its table, or the Parquet file that it was written to. `sql` is what DuckDB ran over the table `asked`;
     `version` is the feature set's, with the content of the static tables that it read (R20). `set_aside` says for each
     source, by name, how many rows were read and what of them does not count (R16). `certificate` is that of the
-    version; None when it has none.
+    version; None when it has none. `notes` say what is odd about the spine: rows without a key, rows that come twice.
     """
 
     held: pa.Table | Path
@@ -66,6 +68,7 @@ class Dataset:
     set_aside: dict[str, SetAside] = field(default_factory=dict)
     explanation: str = ""
     certificate: Certificate | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def table(self) -> pa.Table:
@@ -75,6 +78,13 @@ class Dataset:
     def explain(self) -> str:
         """What was done, for a person to read: the sources, how each window met the spine, and how long it took."""
         return self.explanation
+
+    def warned(self) -> Dataset:
+        """The same, after a warning to the caller's caller for each source whose data are hardly what was meant."""
+        for account in self.set_aside.values():
+            for text in account.warnings():
+                warnings.warn(text, stacklevel=3)
+        return self
 
     def to_arrow(self) -> pa.Table:
         """The training set as an Arrow table."""
@@ -144,9 +154,10 @@ def build_dataset(
         check_target(to)
     with memory_told(bounds.memory_limit if bounds else None):
         if bounds is None:
-            built = _at_once(plan, held_spine(spine, history.root), as_of, history, statuses, threads, progress)
+            held = held_spine(spine, history.root, plan, as_of)
+            built = _at_once(plan, held, as_of, history, statuses, threads, progress)
         else:
-            given = spine_of(spine, history.root)
+            given = spine_of(spine, history.root, plan, as_of)
             buckets = bounds.buckets or buckets_for(plan, history, given, limit_bytes(bounds.memory_limit))
             if buckets > 1 or bounds.buckets:
                 clock = _Clock()
@@ -156,9 +167,9 @@ def build_dataset(
                 clock.took(f"in {done.buckets} buckets{', some kept from an earlier build' if done.kept else ''}")
                 told = explained(plan, as_of, done.rows, done.version, done.accounts, clock.seconds)
                 text = f"{_preamble(plan, done.sql)}{done.sql}"
-                return Dataset(done.held, text, done.version, done.accounts, told)
+                return Dataset(done.held, text, done.version, done.accounts, told, notes=done.notes)
             with _spilling(bounds) as spill:
-                held = held_spine(spine, history.root)
+                held = held_spine(spine, history.root, plan, as_of)
                 built = _at_once(plan, held, as_of, history, statuses, threads, progress, bounds.memory_limit, spill)
     certify(built.version)
     return built if to is None else replace(built, held=built.write(to))
@@ -184,6 +195,7 @@ def _at_once(
         for zone in sorted(zones_of(plan.expressions)):
             define_zone(connection, zone)
         ask(connection, plan, spine, as_of)
+        notes = notes_of(connection, plan, spine.rows)
         clock.took("spine")
         lags = {source: lag for source, scan in scans.items() if (lag := lag_of(scan, history)) is not None}
         straight = straight_sources(plan, lags) if spine.rows else set()
@@ -199,7 +211,8 @@ def _at_once(
     table = side_by_side(spine.table(), found.table, plan, statuses=statuses)
     version = plan.version_with(found.contents)
     told = explained(plan, as_of, table.num_rows, version, found.accounts, clock.seconds, found.choices)
-    return Dataset(table, f"{_preamble(plan, found.sql)}{found.sql}", version, found.accounts, told)
+    text = f"{_preamble(plan, found.sql)}{found.sql}"
+    return Dataset(table, text, version, found.accounts, told, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +268,8 @@ def _answered(
         answers = answers.drop_columns(list(names))
     clock.took(f"features with the rows of {', '.join(tallies)}" if tallies else "features")
     in_order = {source: accounts[source] for source in plan.scans}
+    for source, account in in_order.items():
+        check_usable(account, plan.scans[source])
     return _Answers(answers, in_order, contents, choices, ";\n\n".join([*readings, *choices.made, sql]))
 
 

@@ -19,7 +19,8 @@ import pyarrow as pa
 from featurestore.define.data import Frame
 from featurestore.errors import InputError
 from featurestore.offline.content import hash_of_table
-from featurestore.offline.scan import History, files_of
+from featurestore.offline.relations import files_of
+from featurestore.offline.scan import History
 from featurestore.plan.nodes import Scan
 from featurestore.tables import arrow_table
 

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,9 @@ import duckdb
 from featurestore.define.data import Csv, Data, DuckDBTable, Frame, Parquet, Query
 from featurestore.define.places import short_path
 from featurestore.errors import InputError, InvalidDefinition
-from featurestore.offline.connection import literal, quoted
+from featurestore.offline.connection import connect, quoted
+from featurestore.offline.files import found_files
+from featurestore.offline.readers import Call, rows_sql
 
 READERS = (
     "parquet_scan",
@@ -33,10 +34,22 @@ READERS = (
     "read_ndjson_auto",
     "read_parquet",
 )
-_READER_OF = {".parquet": "read_parquet", ".csv": "read_csv", ".json": "read_json", ".ndjson": "read_ndjson"}
+_READER_OF = {
+    ".parquet": "read_parquet",
+    ".csv": "read_csv",
+    ".json": "read_json",
+    ".ndjson": "read_ndjson",
+    ".jsonl": "read_ndjson",
+}
 BESIDE = ("generate_series", "json_each", "json_tree", "range", "unnest")
 """Table functions that read nothing."""
 _WORD = re.compile(r"[a-z_0-9]+")
+_LATERAL = re.compile(rb"lateral\s+", re.IGNORECASE)
+_TOKEN = re.compile(
+    rb"""[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|[()]""",
+    re.DOTALL,
+)
+"""What may hold a parenthesis, and parentheses."""
 _QUOTED = re.compile(rb"""'([^']|'')*'|"([^"]|"")*\"""")
 CLOCKS = ("current_date", "current_time", "current_timestamp", "localtime", "localtimestamp")
 """Words that SQL takes for functions although they look like columns."""
@@ -46,13 +59,16 @@ CLOCK_BY_ARITY = frozenset({("age", 1)})
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The paths that a query names in one place: its place in bytes, and what is written there instead, around the
-    list of files."""
+    """A call of a reader, or a file that is named as a table: its place in bytes, the reader, the paths, its options
+    as they are written behind these and by name, and how the rows are called afterwards."""
 
     start: int
     end: int
+    reader: str
     paths: tuple[str, ...]
-    written: str = "{}"
+    written: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    alias: str = ""
 
 
 def query_files(source: str, query: Query, root: Path) -> list[Path]:
@@ -61,13 +77,13 @@ def query_files(source: str, query: Query, root: Path) -> list[Path]:
     return [file for each in _readings(whose, where, query.sql) for file in _files(whose, where, each, root)]
 
 
-def query_sql(source: str, query: Query, root: Path) -> str:
-    """The query with the files that it reads in place of its paths.
+def query_sql(source: str, query: Query, root: Path, connection: duckdb.DuckDBPyConnection | None = None) -> str:
+    """The query with the files that it reads in place of its paths, each with types that hold what is in all its rows.
 
     Raises: InvalidDefinition  when it is not one SELECT, reads anything but files, or depends on more than these.
-            InputError         when a path fits no file below the project's folder.
+            InputError         when a path fits no file below the project's folder, or no type holds what the files say.
     """
-    return _resolved(f"the query of `{source}`", where_of(query), query.sql, root, spine=False)[0]
+    return _resolved(f"the query of `{source}`", where_of(query), query.sql, root, connection, spine=False)[0]
 
 
 def spine_sql(sql: str, root: Path) -> tuple[str, list[Path]]:
@@ -78,7 +94,7 @@ def spine_sql(sql: str, root: Path) -> tuple[str, list[Path]]:
     Raises: InputError  when it is not one SELECT, reads anything but files, or a path fits none.
     """
     try:
-        return _resolved("the spine's SQL", where_of_spine(sql), sql, root, spine=True)
+        return _resolved("the spine's SQL", where_of_spine(sql), sql, root, None, spine=True)
     except InvalidDefinition as error:
         raise InputError(error.what, where=error.where, has=error.has, fix=error.fix) from None
 
@@ -103,13 +119,23 @@ def where_of_spine(sql: str) -> str:
     return " ".join(sql.split())[:200]
 
 
-def _resolved(whose: str, where: str, sql: str, root: Path, *, spine: bool) -> tuple[str, list[Path]]:
-    text, read = sql.encode(), []
-    for reading in sorted(_readings(whose, where, sql, spine), key=lambda each: each.start, reverse=True):
-        files = _files(whose, where, reading, root)
-        listed = f"[{', '.join(literal(str(file)) for file in files)}]"
-        text = text[: reading.start] + reading.written.format(listed).encode() + text[reading.end :]
-        read += files
+def _resolved(
+    whose: str, where: str, sql: str, root: Path, connection: duckdb.DuckDBPyConnection | None, *, spine: bool
+) -> tuple[str, list[Path]]:
+    readings = sorted(_readings(whose, where, sql, spine), key=lambda each: each.start, reverse=True)
+    found = [_files(whose, where, reading, root) for reading in readings]
+    read = [file for files in found for file in files]
+    opened = connection or connect({file.parent for file in read})
+    text = sql.encode()
+    try:
+        for reading, files in zip(readings, found, strict=True):
+            rows = rows_sql(
+                opened, Call(whose, where, reading.reader, reading.written, dict(reading.options)), files, root
+            )
+            text = text[: reading.start] + f"{rows}{reading.alias}".encode() + text[reading.end :]
+    finally:
+        if connection is None:
+            opened.close()
     return text.decode().rstrip().rstrip(";"), read
 
 
@@ -117,23 +143,20 @@ def _files(whose: str, where: str, reading: Reading, root: Path) -> list[Path]:
     below = os.path.realpath(root)
     found = []
     for path in reading.paths:
-        whole = os.path.normpath(os.path.join(escape(below), path))
-        if not whole.startswith(f"{escape(below)}{os.sep}"):
+        inside = path
+        if os.path.isabs(path):  # an absolute path may name the project's folder by a link
+            roots = (str(root), os.path.abspath(root), below)
+            start = next((each for each in roots if path.startswith(f"{each}{os.sep}")), None)
+            inside = path[len(start) + 1 :] if start else ".."
+        inside = os.path.normpath(inside)
+        if inside.split(os.sep)[0] == "..":
             raise InvalidDefinition(
                 f"{whose} reads `{path}`, which is not below the project's folder",
                 where=where,
                 has=short_path(below),
                 fix="keep the data below the project, a link to it is enough; or give a path without SQL",
             )
-        files = sorted(glob(whole, recursive=True))
-        if not files:
-            raise InputError(
-                f"{whose} finds no files `{path}`",
-                where=where,
-                has=f"nothing below {short_path(below)} fits",
-                fix="write the files, or mend the path",
-            )
-        found += [Path(file).resolve() for file in files]
+        found += found_files(inside, Path(below), whose, where)
     return found
 
 
@@ -203,8 +226,8 @@ def _walk(
         reader = _READER_OF.get(Path(table).suffix)
         written = _QUOTED.match(sql, int(node["query_location"]))
         if volatile is None and reader and written:
-            alias = "" if node["alias"] else f" AS {quoted(Path(table).stem)}".replace("{", "{{").replace("}", "}}")
-            yield Reading(written.start(), written.end(), (table,), f"{reader}({{}}){alias}")
+            alias = "" if node["alias"] else f" AS {quoted(Path(table).stem)}"
+            yield Reading(written.start(), written.end(), reader, (table,), alias=alias)
             return
         raise InvalidDefinition(
             f"reads `{table}`, which is no name that it defines",
@@ -225,12 +248,13 @@ def _walk(
             fix="take it away: the rows of a source depend on its files alone",
         )
     if kind == "TABLE_FUNCTION":
-        yield from _reading(node["function"], sql)
+        yield from _reading(node, sql)
     for each in node.values():
         yield from _walk(each, names, volatile, sql)
 
 
-def _reading(function: dict[str, Any], sql: bytes) -> Iterator[Reading]:
+def _reading(table: dict[str, Any], sql: bytes) -> Iterator[Reading]:
+    function = table["function"]
     name = function["function_name"].lower()
     if name in BESIDE:
         return
@@ -244,9 +268,35 @@ def _reading(function: dict[str, Any], sql: bytes) -> Iterator[Reading]:
             raise InvalidDefinition(
                 f"gives `{name}` a path that is no text", fix=f"write it out: `{name}('data/*.parquet')`"
             )
-    start = first["query_location"]
-    end = start + first["query_location_length"]
-    yield Reading(start, end, tuple(path["literal"]["text"] for path in paths))
+    start, end = _call(sql, int(table["query_location"]))
+    behind = first["query_location"] + first["query_location_length"]
+    alias = "" if table["alias"] else f" AS {quoted(name)}"
+    texts = tuple(path["literal"]["text"] for path in paths)
+    options = tuple(_option(each, sql) for each in function["arguments"][1:])
+    yield Reading(start, end, name, texts, sql[behind : end - 1].decode(), options, alias)
+
+
+def _call(sql: bytes, start: int) -> tuple[int, int]:
+    """Where a call of a function that is written at `start` begins and ends; LATERAL is no part of it."""
+    lateral = _LATERAL.match(sql, start)
+    depth = 0
+    for token in _TOKEN.finditer(sql, start):
+        depth += {b"(": 1, b")": -1}.get(token[0], 0)
+        if depth == 0 and token[0] == b")":
+            return lateral.end() if lateral else start, token.end()
+    raise InvalidDefinition("has a call whose end was not found", fix="take comments out of the SQL")
+
+
+def _option(argument: dict[str, Any], sql: bytes) -> tuple[str, str]:
+    """An option of a reader, `header = true` or `header := true`, by its name; its text if that is all of it."""
+    value, name = argument["expression"], argument["name"]
+    if not name and value.get("type") == "COMPARE_EQUAL" and value["left"].get("type") == "COLUMN_REF":
+        name, value = value["left"]["column_names"][-1], value["right"]
+    if not name:
+        raise InvalidDefinition("gives a reader more than paths", fix="write its options as `name = value`")
+    if value.get("function_name") == "struct_pack":  # the names are what matters
+        return name.lower(), ",".join(quoted(each["name"]) for each in value["arguments"])
+    return name.lower(), _text(value, sql).decode()
 
 
 def _text(node: dict[str, Any], sql: bytes) -> bytes:

@@ -5,36 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from glob import glob
-from hashlib import md5
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from featurestore.define.data import Csv, Data, DuckDBTable, Frame, Parquet, Query
-from featurestore.define.places import short_path
+from featurestore.define.data import Csv, Data, Frame, Parquet, Query
 from featurestore.errors import InputError, MissingColumn, did_you_mean
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
-from featurestore.offline.columns import (
-    canonical_column,
-    check_zones,
-    held,
-    item_of,
-    misdeclared,
-    stood,
-    stood_there,
-)
-from featurestore.offline.connection import CSV_OPTIONS, define_zone, literal, quoted
+from featurestore.offline.columns import canonical_column, check_zones, held, misdeclared, stood, stood_there
+from featurestore.offline.connection import define_zone, literal, quoted, said_by
 from featurestore.offline.expressions import sql_type
+from featurestore.offline.files import check_names_once
 from featurestore.offline.logged import logged_sql
-from featurestore.offline.queries import query_files, query_sql, where_of
-from featurestore.plan.nodes import Scan
+from featurestore.offline.queries import where_of
+from featurestore.offline.relations import Relation, files_of, relations_of
+from featurestore.plan.nodes import Scan, ScanColumn
 from featurestore.plan.outcomes import EVENT, KNOWN, OUT_OF_RANGE, ROW_ID
 from featurestore.semantics.identity import sql_fingerprint
 from featurestore.semantics.instants import EARLIEST_US, FIRST_US, LAST_US
-from featurestore.tables import arrow_table
 
 FILE, RAW = "q.file", "q.row"
 """The columns of `reasoned_parts` that say where a row stands and what stands there."""
@@ -67,21 +57,6 @@ class History:
         if scan.source in self.rows or scan.data is None or isinstance(scan.data, Frame):
             return []
         return [path.parent for path in files_of(scan.source, scan.data, self.root)]
-
-
-def files_of(source: str, data: Parquet | Csv | DuckDBTable | Query, root: Path) -> list[Path]:
-    """The files of a source, sorted. Raises: InputError  when there are none."""
-    if isinstance(data, Query):
-        return query_files(source, data, root)
-    files = [Path(path).resolve() for path in sorted(glob(str(root / data.path), recursive=True))]
-    if not files:
-        raise InputError(
-            f"the source `{source}` has no files",
-            where=where_of(data),
-            has=f"nothing below {short_path(str(root.resolve()))} fits",
-            fix="write the files, or mend the path",
-        )
-    return files
 
 
 def scan_sql(connection: duckdb.DuckDBPyConnection, scan: Scan, history: History) -> str:
@@ -147,11 +122,11 @@ def reading(scan: Scan) -> Iterator[None]:
             raise
         if "No space left" in str(error):  # it is written elsewhere what is read here
             raise
-        said = "; ".join(line for line in str(error).splitlines()[:4] if line.strip())
-        if "sniffing" in said:
-            said = 'lines that do not have the columns of the header, or that are not written as `a,"b",c`'
         raise InputError(
-            f"the data of `{scan.source}` cannot be read", where=where_of(scan.data), has=said, fix="mend the file"
+            f"the data of `{scan.source}` cannot be read",
+            where=where_of(scan.data),
+            has=said_by(error),
+            fix="fix the query" if isinstance(scan.data, Query) else "fix the file",
         ) from None
 
 
@@ -274,88 +249,72 @@ def _data_sql(
     connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, root: Path, told: Sequence[str], raw: bool = False
 ) -> tuple[str, list[str]]:
     """The rows of a source's data, and which columns say what stood in them: those in `told`, and those that must."""
-    where, relation = (
-        where_of(data),
-        _relation(connection, scan, data, root, f", filename = {literal(FILE)}" if raw else ""),
-    )
     with reading(scan):
-        described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    types = {str(name): str(kind) for name, kind, *_ in described}
-    columns, said = [], {}
-    for column in scan.columns:
-        if column.stored not in types:
-            raise MissingColumn(
-                f"the data of `{scan.source}` has no column `{column.stored}`",
-                where=where,
-                has=list(types),
-                fix=did_you_mean(column.stored, list(types), "declare only columns that the data has"),
-            )
-        text = canonical_column(quoted(column.stored), types[column.stored], column.dtype, scan.zone, column.unit)
-        if text is None:
-            raise misdeclared(scan.source, column, types[column.stored], where)
-        if (column.dtype.item or column.dtype).kind == "timestamp" and not scan.zone and not column.unit:
-            held_type = item_of(types[column.stored])
-            with reading(scan):
-                check_zones(connection, relation, column.stored, held_type, f"`{scan.source}.{column.name}`", where)
-        columns.append(f"{text} AS {quoted(held(column.name))}")
-        found = stood_there(quoted(column.stored), types[column.stored], column.dtype, scan.zone, column.unit)
-        if found or column.name in told:
-            said[column.name] = f"{found or 'CAST(0 AS TINYINT)'} AS {quoted(stood(column.name))}"
+        relations = relations_of(connection, scan, data, root, FILE if raw else None)
+        typed = [_types(connection, relation) for relation in relations]
+    every = list(dict.fromkeys(name for types in typed for name in types))
+    columns = [
+        {column.name: _column(connection, scan, column, relation, types, every) for column in scan.columns}
+        for relation, types in zip(relations, typed, strict=True)
+    ]
+    said = [
+        column.name for column in scan.columns if column.name in told or any(each[column.name][1] for each in columns)
+    ]
     event_at = f"CAST({EARLIEST_US} AS BIGINT)" if scan.event_at is None else quoted(held(scan.event_at))
     later = f"TRY_CAST(CAST({event_at} AS HUGEINT) + {scan.delay_us} AS BIGINT)" if scan.delay_us else event_at
-    times = _times(scan, later)
-    if raw:
-        file = quoted(FILE) if isinstance(data, (Parquet, Csv)) else literal(where)
-        columns += [f"{quoted(RAW)}", f"{file} AS {quoted(FILE)}"]
-        columns += [f"CAST(NULL AS BIGINT) AS {quoted(name)}" for name in (POSITION, STAMPED)]
-        relation = f"{relation} AS {quoted(RAW)}"
-    listed = ", ".join([*columns, *said.values()])
-    return (
-        f"SELECT *, {times}, {_row_id(scan, 'CAST(NULL AS BIGINT)')} FROM (SELECT {listed} FROM {relation})",
-        list(said),
-    )
+    parts = []
+    for relation, found in zip(relations, columns, strict=True):
+        listed = [f"{text} AS {quoted(held(name))}" for name, (text, _) in found.items()]
+        text = relation.sql
+        if raw:
+            file = quoted(FILE) if isinstance(data, (Parquet, Csv)) else literal(where_of(data))
+            listed += [f"to_json({quoted(RAW)}) AS {quoted(RAW)}", f"{file} AS {quoted(FILE)}"]
+            listed += [f"CAST(NULL AS BIGINT) AS {quoted(name)}" for name in (POSITION, STAMPED)]
+            text = f"{text} AS {quoted(RAW)}"
+        listed += [f"{found[name][1] or 'CAST(0 AS TINYINT)'} AS {quoted(stood(name))}" for name in said]
+        parts.append(f"SELECT {', '.join(listed)} FROM {text}")
+    rows = "\n      UNION ALL ".join(parts)
+    return f"SELECT *, {_times(scan, later)}, {_row_id(scan, 'CAST(NULL AS BIGINT)')} FROM ({rows})", said
 
 
-def _relation(connection: duckdb.DuckDBPyConnection, scan: Scan, data: Data, root: Path, options: str) -> str:
-    match data:
-        case Parquet() | Csv():
-            files = files_of(scan.source, data, root)
-            listed = f"[{', '.join(literal(str(path)) for path in files)}]"
-            function = (
-                "read_parquet({}, union_by_name = true{})"
-                if isinstance(data, Parquet)
-                else f"read_csv({{}}, all_varchar = true, {CSV_OPTIONS}{{}})"
+def _types(connection: duckdb.DuckDBPyConnection, relation: Relation) -> dict[str, str]:
+    """The columns of a relation with their types in DuckDB."""
+    described = connection.execute(f"DESCRIBE SELECT * FROM {relation.sql}").fetchall()
+    return {str(name): str(kind) for name, kind, *_ in described}
+
+
+def _column(
+    connection: duckdb.DuckDBPyConnection,
+    scan: Scan,
+    column: ScanColumn,
+    relation: Relation,
+    types: dict[str, str],
+    every: Sequence[str],
+) -> tuple[str, str | None]:
+    """A column of a relation as canonical values, and what stood where they are null. A column that only other
+    relations have is null. Raises: MissingColumn, NaiveTime, InputError."""
+    where, name = where_of(scan.data), column.stored
+    check_names_once(relation.names, [name], f"the data of `{scan.source}`", where)
+    if name not in types:
+        if name not in every or name.lower() in map(str.lower, types):
+            raise MissingColumn(
+                f"the data of `{scan.source}` has no column `{name}`",
+                where=where,
+                has=list(types),
+                fix=did_you_mean(name, list(types), "declare only columns that the data has"),
             )
-            return function.format(listed, options)
-        case Query():
-            return f"(\n{query_sql(scan.source, data, root)}\n)"
-        case DuckDBTable():
-            return _attached(connection, scan, data, root)
-        case Frame():
-            name = f"frame_{scan.source}"
-            connection.register(name, arrow_table(data.table, f"the data of `{scan.source}`"))
-            return quoted(name)
-
-
-def _attached(connection: duckdb.DuckDBPyConnection, scan: Scan, data: DuckDBTable, root: Path) -> str:
-    """The table's name, once its file is attached to read; two sources may share a file."""
-    files = files_of(scan.source, data, root)
-    where = where_of(data)
-    if len(files) > 1:
-        raise InputError(
-            f"`{data.path}` names {len(files)} files", where=where, has=[str(file) for file in files], fix="name one"
-        )
-    name = quoted(f"file_{md5(str(files[0]).encode(), usedforsecurity=False).hexdigest()}")
-    try:
-        connection.execute(f"ATTACH IF NOT EXISTS {literal(str(files[0]))} AS {name} (READ_ONLY)")
-    except duckdb.Error as error:
-        raise InputError(
-            f"the DuckDB file of `{scan.source}` cannot be opened",
-            where=where,
-            has=str(error).splitlines()[0],
-            fix="name a DuckDB file that nobody is writing to",
-        ) from None
-    return ".".join([name, *(quoted(part) for part in data.table.split("."))])
+        return f"CAST(NULL AS {sql_type(column.dtype)})", None
+    text = canonical_column(quoted(name), types[name], column.dtype, scan.zone, column.unit)
+    if text is None:
+        error = misdeclared(scan.source, column, types[name], where)
+        if isinstance(scan.data, Query) and column.dtype.kind in ("string", "decimal") and "read_csv" in scan.data.sql:
+            error.fix = f"read the column as text: `read_csv(..., types = {{'{name}': 'VARCHAR'}})`"
+        raise error
+    if (column.dtype.item or column.dtype).kind == "timestamp" and not scan.zone and not column.unit:
+        with reading(scan):
+            what = f"`{scan.source}.{column.name}`"
+            check_zones(connection, relation.sql, name, types[name], what, where)
+    return text, stood_there(quoted(name), types[name], column.dtype, scan.zone, column.unit)
 
 
 def _log_sql(

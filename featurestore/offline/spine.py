@@ -24,13 +24,13 @@ from featurestore.errors import (
     did_you_mean,
     rename_to,
 )
-from featurestore.offline.columns import NAIVE, canonical_column, item_of, stood_there
-from featurestore.offline.connection import CSV_OPTIONS, connect, literal, quoted
-from featurestore.offline.expressions import sql_type
+from featurestore.offline.columns import FLOATS, NAIVE, canonical_column, is_given, is_local, item_of, stood_there
+from featurestore.offline.connection import connect, quoted, said_by
 from featurestore.offline.interrupts import interruptible
 from featurestore.offline.queries import spine_sql, where_of_spine
+from featurestore.offline.spine_files import CSV_ENDINGS, JSON_ENDINGS, csv_rows, json_table
 from featurestore.plan.nodes import Input, Plan
-from featurestore.semantics.dtypes import TIMESTAMP
+from featurestore.semantics.dtypes import TIMESTAMP, DType
 from featurestore.tables import arrow_table
 
 SPOOLED = ".arrow"
@@ -94,16 +94,25 @@ class Spine:
         return self.held if isinstance(self.held, pa.Table) else pa.Table.from_batches(self.batches(), self.schema)
 
 
-def held_spine(spine: object, root: Path) -> Spine:
+def declared_of(plan: Plan, as_of: object) -> dict[str, DType]:
+    """The types of what a plan asks of a spine."""
+    instants = {as_of: TIMESTAMP} if isinstance(as_of, str) else {}
+    return {given.name: given.dtype for given in plan.inputs} | instants
+
+
+def held_spine(spine: object, root: Path, plan: Plan, as_of: str) -> Spine:
     """A spine with all its rows in memory. Raises: InputError."""
-    found = spine_of(spine, root)
+    found = spine_of(spine, root, plan, as_of)
     table = found.table() if isinstance(found, Spine) else found.run()
     return Spine(table.schema, table.num_rows, table)
 
 
-def spine_of(spine: object, root: Path) -> Spine | SpineQuery:
-    """A spine: pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over files below
-    the project's folder. Relative paths start there. Raises: InputError."""
+def spine_of(spine: object, root: Path, plan: Plan, as_of: str) -> Spine | SpineQuery:
+    """A spine: pandas, polars, Arrow, a list of dicts, the path of a Parquet, CSV or JSON file, or a SELECT over files
+    below the project's folder. Relative paths start there. Text is read by the types that the plan declares.
+
+    Raises: InputError and its kinds.
+    """
     if not isinstance(spine, (str, Path)):
         table = arrow_table(spine, "the spine").replace_schema_metadata(None)
         return Spine(table.schema, table.num_rows, table)
@@ -117,18 +126,24 @@ def spine_of(spine: object, root: Path) -> Spine | SpineQuery:
         raise InputError(
             f"there is no spine file `{text}`",
             where=str(root),
-            fix="give the path of a Parquet or CSV file, or a SELECT",
+            fix="give the path of a Parquet, CSV or JSON file, or a SELECT",
         )
     failed = f"the spine file `{text}` cannot be read"
-    if path.suffix == ".csv":
-        sql = f"SELECT * FROM read_csv([{literal(str(path))}], {CSV_OPTIONS})"
+    if path.name.lower().endswith(CSV_ENDINGS):
+        sql = csv_rows(path, declared_of(plan, as_of), str(as_of), failed)
         return SpineQuery(sql, (path,), (path.parent,), failed, str(root))
+    if path.suffix.lower() in JSON_ENDINGS:
+        table = json_table(path, failed)
+        return Spine(table.schema, table.num_rows, table)
     try:
         with pq.ParquetFile(path) as opened:
             return Spine(opened.schema_arrow.remove_metadata(), opened.metadata.num_rows, path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            failed, where=str(root), has=str(error).splitlines()[0], fix="give a Parquet or CSV file"
+            failed,
+            where=str(root),
+            has=str(error).splitlines()[0],
+            fix=f"give a Parquet file, or another kind by its ending: {', '.join((*CSV_ENDINGS, *JSON_ENDINGS))}",
         ) from None
 
 
@@ -173,8 +188,9 @@ class SpineQuery:
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as error:
-            said = str(error).splitlines()[0]
-            raise InputError(self.failed, where=self.where, has=said, fix="mend the SQL, or the file") from None
+            raise InputError(
+                self.failed, where=self.where, has=said_by(error), fix="fix the SQL, or the file"
+            ) from None
         finally:
             connection.close()
 
@@ -255,8 +271,11 @@ def ask(
     checked = [
         (*types[given.name], given, text)
         for given, text in values.items()
-        if types[given.name][1] not in ("FLOAT", "DOUBLE") and stood_there("", types[given.name][1], given.dtype)
+        if (types[given.name][1] not in FLOATS or given.dtype.kind == "int64")
+        and stood_there("", types[given.name][1], given.dtype)
     ]
+    if types[as_of][1] == "VARCHAR":
+        checked.append((*types[as_of], Input(as_of, TIMESTAMP, False), instants))
     if checked or keep is not None:
         if portions:
             connection.register("spine", _numbered(spine, places))
@@ -297,8 +316,6 @@ def _places(first: int, rows: int) -> pa.Array[Any]:
 
 def _converted(given: Input, types: dict[str, tuple[str, str]], plan: Plan) -> str:
     place, stored = types[given.name]
-    if stored in ("NULL", '"NULL"'):  # a column without any value has no type of its own
-        return f"CAST(NULL AS {sql_type(given.dtype)})"
     if (given.dtype.item or given.dtype) == TIMESTAMP and item_of(stored) in NAIVE:
         raise NaiveTime(
             f"the times in the spine's `{given.name}` have no zone",
@@ -306,11 +323,8 @@ def _converted(given: Input, types: dict[str, tuple[str, str]], plan: Plan) -> s
             has=stored,
             fix='give them one: `frame["at"].dt.tz_localize("UTC")`',
         )
-    text = (
-        None
-        if stored == "VARCHAR" and given.dtype.kind not in ("string", "decimal")
-        else canonical_column(place, stored, given.dtype)
-    )
+    parsed = stored == "VARCHAR" and given.dtype.kind not in ("string", "decimal", "timestamp", "date")
+    text = None if parsed else canonical_column(place, stored, given.dtype)  # text is read as a lookup reads it
     if text is None:
         raise InvalidValue(
             f"the spine's `{given.name}` must be {given.dtype}",
@@ -331,23 +345,32 @@ def _check(
     """Refuse a row without a usable instant, and a value that its type cannot hold, as a lookup does; a float that is
     NaN or infinite is null on both roads. One look at the rows finds the first of each kind."""
     firsts = [f"min(spine_row) FILTER (WHERE {instants} IS NULL)"]
-    for place, _, _, text in checked:
-        wrong = f"{place} IS NOT NULL AND {text} IS NULL"
-        firsts.append(
-            f"arg_min({{'row': spine_row, 'value': CAST({place} AS VARCHAR)}}, spine_row) FILTER (WHERE {wrong})"
-        )
+    for place, stored, given, text in checked:
+        wrong = f"{is_given(place, stored, given.dtype)} AND {text} IS NULL"
+        local = is_local(place) if stored == "VARCHAR" and given.dtype == TIMESTAMP else "FALSE"
+        value = f"{{'row': spine_row, 'value': CAST({place} AS VARCHAR), 'local': {local}}}"
+        firsts.append(f"arg_min({value}, spine_row) FILTER (WHERE {wrong})")
     sql = f"SELECT {', '.join(firsts)} FROM {relation}"
     [[instant, *bads]] = interruptible(connection, lambda: connection.execute(sql).fetchall())
+    found = [(given, bad) for (_, _, given, _), bad in zip(checked, bads, strict=True) if bad is not None]
+    for given, bad in found:
+        if bad["local"]:
+            raise NaiveTime(
+                f"the times in the spine's `{given.name}` have no zone",
+                where=f"row {bad['row']} of the spine",
+                has=bad["value"],
+                fix="give each time a zone, such as 2024-02-01T00:00:00Z",
+            )
     if instant is not None:
         raise MissingAsOf(
             f"row {instant} of the spine has no usable instant",
             where=f"its column `{as_of}`",
+            has=next((bad["value"] for given, bad in found if given.name == as_of), None),
             fix="give each row an instant, or leave the row out",
         )
-    for (_, _, given, _), bad in zip(checked, bads, strict=True):
-        if bad is not None:
-            raise InvalidValue(
-                f"{bad['value']} is not a value of type {given.dtype}",
-                where=f"row {bad['row']} of the spine, `{given.name}`",
-                fix="mend the value",
-            )
+    for given, bad in found:
+        raise InvalidValue(
+            f"{bad['value']} is not a value of type {given.dtype}",
+            where=f"row {bad['row']} of the spine, `{given.name}`",
+            fix="fix the value",
+        )

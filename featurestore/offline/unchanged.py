@@ -13,7 +13,8 @@ from featurestore.define.data import Frame
 from featurestore.errors import InputError
 from featurestore.offline.buckets import Part, answers_sql, features_sql
 from featurestore.offline.content import hash_of_table
-from featurestore.offline.scan import History, files_of
+from featurestore.offline.relations import files_of
+from featurestore.offline.scan import History
 from featurestore.offline.spine import Spine, SpineQuery
 from featurestore.plan.certificates import product_version
 from featurestore.plan.nodes import Plan, Scan, digest

@@ -66,6 +66,24 @@ class SetAside:
         partial = any(any(by_state.values()) for by_state in self._by_outcome().values())
         return not (self.quarantined or self.bad_values or self.waiting or partial)
 
+    @property
+    def unusable(self) -> int:
+        """How many of the rows are quarantined."""
+        return sum(self.quarantined.values())
+
+    def warnings(self) -> list[str]:
+        """What is wrong with more than half of the rows: such data or their definition are hardly what was meant."""
+        found = []
+        if self.unusable * 2 > self.rows:
+            reasons = ", ".join(f"{count:,} because {reason}" for reason, count in self.quarantined.items())
+            found.append(f"`{self.source}`: {self.unusable:,} of {self.rows:,} rows cannot be used, {reasons}")
+        found += [
+            f"`{self.source}.{column}`: {count:,} of {self.rows:,} values are none of its type and read as null"
+            for column, count in self.bad_values.items()
+            if count * 2 > self.rows
+        ]
+        return found
+
     def __str__(self) -> str:
         parts = [f"{count:,} quarantined ({reason})" for reason, count in self.quarantined.items()]
         parts += [f"{self.waiting:,} quarantined when pushed"] if self.waiting else []

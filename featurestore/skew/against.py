@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from featurestore.errors import InputError, MissingAsOf, MissingColumn, NaiveTime, did_you_mean
 from featurestore.offline.columns import NAIVE, canonical_column
-from featurestore.offline.connection import connect, define_zone, literal, quoted
+from featurestore.offline.connection import connect, define_zone, quoted
+from featurestore.offline.files import file_list
 from featurestore.plan.nodes import Output, Plan
 from featurestore.plan.pruned import pruned
 from featurestore.semantics.dtypes import TIMESTAMP, DType
@@ -38,7 +39,7 @@ def served_elsewhere(
     try:
         if zone:
             define_zone(connection, zone)
-        relation = f"read_parquet([{literal(str(path.resolve()))}])"
+        relation = f"read_parquet({file_list([path.resolve()])}, hive_partitioning = false)"
         types = described(connection, relation, path)
         notes: list[str] = []
         _check_columns(plan, types, as_of, path)

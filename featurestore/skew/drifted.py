@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.errors import InputError, MissingColumn
-from featurestore.offline.connection import connect, literal, quoted
+from featurestore.offline.connection import connect, quoted
+from featurestore.offline.files import file_list
 from featurestore.plan.nodes import Plan
 from featurestore.semantics.statuses import NULL, OK, STATUS_NAMES
 from featurestore.skew.against import described, read_as
@@ -65,7 +66,7 @@ def trained_values(plan: Plan, path: Path) -> tuple[pa.Table, set[str]]:
         )
     connection = connect([path.parent])
     try:
-        relation = f"read_parquet([{literal(str(path.resolve()))}])"
+        relation = f"read_parquet({file_list([path.resolve()])}, hive_partitioning = false)"
         types = described(connection, relation, path)
         columns = []
         for each in plan.outputs:

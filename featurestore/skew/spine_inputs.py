@@ -27,7 +27,7 @@ class SpineInputs:
         self._missed = self._asked = 0
         connection = connect([root])
         try:
-            given = held_spine(spine, root)
+            given = held_spine(spine, root, plan, as_of)
             ask(connection, plan, given, as_of)
             self._spine: pa.Table = connection.sql("SELECT * FROM asked ORDER BY spine_row").to_arrow_table()
         finally:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from featurestore.cli.given import value_of
-from featurestore.errors import InvalidValue
+from featurestore.cli.given import rows_of_file, value_of
+from featurestore.errors import InputError, InvalidValue
 from featurestore.semantics.dtypes import INT64, STRING, DType, canonical, decimal_of, list_of, vector_of
 
 
@@ -45,3 +46,21 @@ def test_r8_a_text_that_is_no_value_says_how_to_write_one(text: str, dtype: DTyp
     with pytest.raises(InvalidValue) as caught:
         value_of(text, dtype)
     assert fix in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "has"),
+    [
+        ("a.csv", b"k;v\n1;2\n", "its separator is `;`"),
+        ("a.csv", "k,v\n1,2\n".encode("utf-16"), "a.csv is UTF-16"),
+        ("a.csv", b"k,v,v\n1,2,3\n", "`v`"),
+        ("a.csv", b"k,v,V\n1,2,3\n", "`V`"),
+        ("a.parquet", b"PAR1 no", ""),
+    ],
+)
+def test_a_file_of_rows_that_is_written_otherwise_is_refused(name: str, data: bytes, has: str, tmp_path: Path) -> None:
+    """As a source's file is: another separator or encoding, and a column twice, of which one would be lost."""
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        rows_of_file(tmp_path / name, {})
+    assert has in str(caught.value.has) and caught.value.where and caught.value.fix

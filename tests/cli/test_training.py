@@ -31,6 +31,8 @@ def test_dataset_is_written_as_the_library_gives_it(project: Path, cli: Cli) -> 
         "file": "train.parquet",
         "preview": None,
         "set_aside": {"Visit": expected.set_aside["Visit"].to_json()},
+        "warnings": [],
+        "notes": list(expected.notes),
     }
     assert "12 rows, 5 features" in cli(*ASK, "--out", "train.parquet").out
 
@@ -109,3 +111,16 @@ def test_materialize_accounts_for_every_row(project: Path, cli: Cli) -> None:
     line = next(line for line in ran.out.splitlines() if line.startswith(state))
     assert line.split()[1:-1] == ["5", "120", f"{size // 5:,}", "120", "0", "0", "0"]
     assert ran.out.splitlines()[-1].startswith("2 states published, ")
+
+
+def test_odd_questions_are_noted(project: Path, cli: Cli) -> None:
+    """Rows without a key, and rows that come twice, are told below the training set, to people and to programs."""
+    table = pq.read_table(project / "spine.parquet").slice(0, 2)
+    users = pa.array([None, 1], pa.int64())
+    pq.write_table(pa.concat_tables([table.set_column(0, "user", users)] * 2), project / "odd.parquet")
+    notes = ["2 of 4 rows of the spine have no `user`", "2 of 4 rows of the spine repeat another: the same inputs"]
+    ran = cli("dataset", "visits", "odd.parquet", "--as-of", "asked_at", "--out", "train.parquet")
+    assert ran.code == 0 and all(note in ran.out for note in notes)
+    found = cli("dataset", "visits", "odd.parquet", "--as-of", "asked_at", "--json").json
+    assert [note in told for note, told in zip(notes, found["notes"], strict=True)] == [True, True]
+    assert found["warnings"] == []

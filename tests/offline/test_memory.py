@@ -15,7 +15,11 @@ from tests.offline.trips import spine_table
 
 def test_buckets_are_as_many_as_the_limit_asks_for(store: FeatureStore) -> None:
     """What fits is built at once, and twice the rows or half the memory make more buckets."""
-    plan, history, spine = store.plan("trips"), store.history, spine_of(spine_table(), store.config.root)
+    plan, history, spine = (
+        store.plan("trips"),
+        store.history,
+        spine_of(spine_table(), store.config.root, store.plan("trips"), "asked_at"),
+    )
     assert buckets_for(plan, history, spine, limit_bytes("100MB")) == 1
     counts = [buckets_for(plan, history, spine, limit) for limit in (1_000_000, 500_000, 1_000)]
     assert 1 < counts[0] < counts[1] < counts[2] == 256

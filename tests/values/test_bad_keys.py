@@ -68,6 +68,7 @@ def by_key(states: dict[str, Counts]) -> dict[str, Counts]:
     return {state.split(".")[1]: counts for state, counts in states.items()}
 
 
+@pytest.mark.filterwarnings("ignore:.*none of its type:UserWarning")
 def test_a_bad_key_is_quarantined_in_files_and_pushes_alike(store: FeatureStore) -> None:
     """The same rows in a file, and pushed, have the same account for each state, and are shown with their reasons."""
     path = store.config.root / "trips.csv"

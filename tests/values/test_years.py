@@ -241,6 +241,7 @@ def test_e_a_spine_and_a_lookup_refuse_other_years(store: FeatureStore) -> None:
         store.lookup(feature_set, {"moment": AT, "day": AT.date()}, as_of="9999-12-31T23:59:59-05:00")
 
 
+@pytest.mark.filterwarnings("ignore:.*none of its type:UserWarning")
 def test_e_a_logged_value_of_other_years_is_a_bad_value(store: FeatureStore, tmp_path: Path) -> None:
     """A log that was written before there was such a rule is read by the rule of today, alike on both roads."""
     body = json.dumps(
