@@ -142,13 +142,15 @@ class FeatureStore:
         require_certificate: bool = False,
         to: str | Path | None = None,
         memory_limit: str | None = None,
+        limit: int | None = None,
         progress: Progress | None = None,
     ) -> Dataset:
         """A training set: every row of the spine with the features as of the instant in its column `as_of`.
 
         The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such
         files; relative paths start at the project's folder. Its columns pass through in order. With `statuses`, a
-        column `<feature>__status` follows each feature. With `to`, it is written to that Parquet file.
+        column `<feature>__status` follows each feature. With `to`, it is written to that Parquet file. With `limit`,
+        only so many rows of the spine are answered, the first ones.
 
         With a `memory_limit` such as `4GB`, here or in featurestore.toml, what needs more is built in buckets of the
         keys, one after another. Such a build keeps what it has finished below the state folder: stopped or killed, the
@@ -159,7 +161,7 @@ class FeatureStore:
         certify = partial(certificate_of, self.config.home, plan.name, required=required)
         if not plan.static_sources:  # else the version is known when the tables were read
             certify(plan.version)
-        limit = memory_limit or self.config.memory_limit
+        memory = memory_limit or self.config.memory_limit
         with showing(f"training set {plan.name}", progress) as shown:
             built = build_dataset(
                 plan,
@@ -169,9 +171,10 @@ class FeatureStore:
                 statuses=statuses,
                 threads=threads,
                 to=None if to is None else Path(to),
-                bounds=None if limit is None else Bounds(limit, self.config.home),
+                bounds=None if memory is None else Bounds(memory, self.config.home),
                 certify=certify,
                 progress=shown,
+                limit=limit,
             )
         return replace(built, certificate=certify(built.version))
 

@@ -160,7 +160,7 @@ def _print_changes(changes: Changes) -> None:
     for old, new in changes.renamed:
         kept = old.split("__", 1)[1]
         lines.append(("renamed?", old, f'it means the same as {new}; `feature(..., name="{kept}")` keeps the name'))
-    print_table(("", "feature", ""), lines)
+    print_table(("", "feature", "note"), lines, wrap=("note",))
     print_line()
 
 
@@ -213,6 +213,7 @@ def _print_plan(plan: Plan, doc: str, certified: dict[str, Any]) -> None:
     print_table(
         ("feature", "type", "definition", "doc"),
         [(each["name"], each["type"], each["definition"], each["doc"]) for each in described["features"]],
+        wrap=("definition", "doc"),
     )
     print_line()
     print_table(
@@ -221,6 +222,7 @@ def _print_plan(plan: Plan, doc: str, certified: dict[str, Any]) -> None:
             (each["name"], each["version"], ", ".join(each["inputs"]), each["state"] or "")
             for each in described["views"]
         ],
+        wrap=("asked by",),
     )
     print_line()
     print_table(
@@ -229,6 +231,7 @@ def _print_plan(plan: Plan, doc: str, certified: dict[str, Any]) -> None:
             (each["id"], each["source"], ", ".join(each["key"]), ", ".join(each["windows"]), each["folds"])
             for each in described["states"]
         ],
+        wrap=("key", "windows"),
     )
     sizes = (
         counted(len(plan.outputs), "feature"),

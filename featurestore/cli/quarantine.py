@@ -38,7 +38,7 @@ def quarantine(
         return
     lines = [line for each in found for line in _lines(each)]
     if lines:
-        print_table(("source", "where", "reason", "row"), lines)
+        print_table(("source", "where", "reason", "row"), lines, wrap=("where", "reason", "row"))
     pushed, unusable = sum(each.pushed_rows for each in found), sum(each.unusable_rows for each in found)
     print_line(f"{counted(pushed, 'row')} set aside when pushed, {counted(unusable, 'row')} in files and logs")
 

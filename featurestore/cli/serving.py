@@ -93,7 +93,7 @@ def lookup(
         if file is not None:
             print_line(f"question {place}", "bold")
         lines = [(name, shown(value), statuses[name]) for name, value in values.items()]
-        print_table(("feature", "value", "status"), lines)
+        print_table(("feature", "value", "status"), lines, wrap=("value",))
         print_line()
     print_line(f"{feature_set} version {vectors.version} as of {plain_value(vectors.as_of)}")
 

@@ -15,7 +15,7 @@ from featurestore.cli.failures import INTERRUPTED
 from featurestore.cli.progress import Working
 from featurestore.cli.quarantine import print_set_aside
 from featurestore.cli.session import Json, RequireCertificate, session_of
-from featurestore.cli.tables import print_line, print_table
+from featurestore.cli.tables import print_line, print_preview, print_table
 from featurestore.cli.texts import counted, plain_value, shown
 from featurestore.plan.certificates import standing
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from featurestore.offline.dataset import Dataset
 
 PREVIEW = 10
-"""Rows of a preview."""
+"""Rows of the spine that are answered to look at, unless a number is given."""
 
 
 def dataset(
@@ -43,17 +43,26 @@ def dataset(
     memory_limit: Annotated[
         str | None, typer.Option("--memory-limit", metavar="SIZE", help="Build within so much memory, such as 4GB.")
     ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help="The first N rows of the spine only; 10 without --out."),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also print how it was computed, and the seconds of each step.")
+    ] = False,
     require_certificate: RequireCertificate = False,
     as_json: Json = False,
 ) -> None:
     """Build a training set from a spine.
 
-    Each row of the spine gets every feature as of its own instant. Without --out, ten rows are shown. What needs more
-    than --memory-limit is built in buckets; stopped, the same command goes on from the last one that was finished.
+    Each row of the spine gets every feature as of its own instant. Without --out, the first rows are built and shown.
+    What needs more than --memory-limit is built in buckets; stopped, the same command goes on from the last one that
+    was finished.
     """
     if out is not None and out.suffix != ".parquet":
         raise typer.BadParameter(f"`{out}` must end with .parquet", param_hint="--out")
     session = session_of(context, as_json=as_json)
+    limit = PREVIEW if limit is None and out is None else limit
     with session.open() as store, _kept_told(), Working(f"training set {feature_set}") as working:
         if out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +75,7 @@ def dataset(
             require_certificate=require_certificate,
             to=out,
             memory_limit=memory_limit,
+            limit=limit,
             progress=working,
         )
         features = len(store.plan(feature_set).outputs)
@@ -74,7 +84,7 @@ def dataset(
     if as_json:
         from featurestore.tables import python_rows
 
-        head = python_rows(built.head(PREVIEW)) if out is None else None
+        head = python_rows(built.to_arrow()) if out is None else None
         session.emit(
             {
                 "feature_set": feature_set,
@@ -82,17 +92,24 @@ def dataset(
                 "rows": len(built),
                 "features": features,
                 "seconds": round(working.seconds, 3),
+                "limit": limit,
                 "file": None if out is None else str(out),
                 "preview": plain_value(head),
                 "set_aside": {source: account.to_json() for source, account in built.set_aside.items()},
+                "explanation": built.explain() if explain else None,
             }
         )
         return
     if out is None:
         _preview(built)
     sizes = f"{counted(len(built), 'row')}, {counted(features, 'feature')}, {working.seconds:.1f} s"
+    if explain:
+        print_line(built.explain())
     print_set_aside(built.set_aside)
     print_line(f"{feature_set} version {built.version}: {sizes}{f', in {out}' if out else ''}")
+    if limit is not None and len(built) == limit:
+        rest = "" if out else "; --limit N takes more, --out FILE.parquet all"
+        print_line(f"only the first {counted(limit, 'row')} of the spine{rest}", "yellow")
 
 
 @contextmanager
@@ -151,10 +168,8 @@ def materialize(context: typer.Context, as_json: Json = False) -> None:
 
 
 def _preview(built: Dataset) -> None:
-    """Ten rows side by side, a line for each column: a training set is wider than any terminal."""
+    """All rows side by side, a line for each column."""
     from featurestore.tables import python_rows
 
-    head = built.head(PREVIEW)
-    rows = python_rows(head)
-    lines = [[name, *(shown(row[name]) for row in rows)] for name in head.column_names]
-    print_table(["column", *(f"row {place}" for place in range(head.num_rows))], lines, cut=True)
+    head = built.to_arrow()
+    print_preview(head.column_names, [[shown(row[name]) for name in head.column_names] for row in python_rows(head)])

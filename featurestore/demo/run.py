@@ -214,8 +214,9 @@ def _compare(address: str, plan: Plan, version: str, rows: list[dict[str, Any]],
 
 def _print_side_by_side(flight: str, plan: Plan, served: list[Any], trained: list[Any], screen: _Screen) -> None:
     table = Table(title=flight, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for head in ("feature", "served over HTTP", "training row"):
-        table.add_column(head)
+    table.add_column("feature", no_wrap=True, min_width=max(len(output.name) for output in plan.outputs))
+    for head in ("served over HTTP", "training row"):
+        table.add_column(head, overflow="fold")
     for output, there, here in zip(plan.outputs, served, trained, strict=True):
         table.add_row(output.name, json.dumps(there), json.dumps(here))
     screen.console.print(table)

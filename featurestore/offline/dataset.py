@@ -28,6 +28,7 @@ from featurestore.offline.connection import (
 )
 from featurestore.offline.content import content_of
 from featurestore.offline.explain import explained
+from featurestore.offline.first_rows import first_rows
 from featurestore.offline.interrupts import interruptible
 from featurestore.offline.memory import buckets_for, limit_bytes, memory_told
 from featurestore.offline.python_functions import calling, row_functions
@@ -131,17 +132,21 @@ def build_dataset(
     bounds: Bounds | None = None,
     certify: Callable[[str], object] = str,
     progress: Progress | None = None,
+    limit: int | None = None,
 ) -> Dataset:
     """Answer a spine, in memory or into the Parquet file `to`. The same input gives the same bytes, whatever the number
     of threads, the order of rows in files, and the bounds: what does not fit in these is built in buckets.
 
-    `certify` is told the version before anything is written, and may refuse it.
+    `certify` is told the version before anything is written, and may refuse it. With a `limit`, only so many rows of
+    the spine are answered, the first ones.
     Raises: InputError  and its kinds, when the spine or a source does not fit the definitions.
             RowFunctionFailed  when a row function does.
             OutOfMemory  when there is too little.
     """
     if to is not None:
         check_target(to)
+    if limit is not None:
+        spine = first_rows(spine, history.root, limit)
     with memory_told(bounds.memory_limit if bounds else None):
         if bounds is None:
             built = _at_once(plan, held_spine(spine, history.root), as_of, history, statuses, threads, progress)

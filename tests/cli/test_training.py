@@ -28,9 +28,11 @@ def test_dataset_is_written_as_the_library_gives_it(project: Path, cli: Cli) -> 
         "version": expected.version,
         "rows": 12,
         "features": 5,
+        "limit": None,
         "file": "train.parquet",
         "preview": None,
         "set_aside": {"Visit": expected.set_aside["Visit"].to_json()},
+        "explanation": None,
     }
     assert "12 rows, 5 features" in cli(*ASK, "--out", "train.parquet").out
 
@@ -45,6 +47,36 @@ def test_dataset_without_a_file_shows_ten_rows(project: Path, cli: Cli) -> None:
     assert len(preview) == 10
     assert preview[1]["asked_at"] == "2024-01-01T01:01:00.000000Z"
     assert preview[1]["visits__pages"] == ["/51", "/56"]
+
+
+@pytest.mark.parametrize(
+    "spine",
+    ["spine.parquet", "spine.csv", "SELECT * FROM 'spine.parquet' ORDER BY user DESC"],
+    ids=["parquet", "csv", "select"],
+)
+def test_a_limit_takes_the_first_rows_of_the_spine(spine: str, project: Path, cli: Cli) -> None:
+    """`--limit` answers the first rows only, from every kind of spine, with the values that the whole set has; it is
+    said, and a file may be written with it."""
+    table = pq.read_table("spine.parquet")
+    lines = [f"{row['user']},{row['label']},{row['asked_at'].isoformat()}" for row in table.to_pylist()]
+    Path("spine.csv").write_text("\n".join(["user,label,asked_at", *lines]))
+    asked = ("dataset", "visits", spine, "--as-of", "asked_at")
+    assert cli(*asked, "--out", "all.parquet").code == 0
+    ran = cli(*asked, "--out", "some.parquet", "--limit", "3")
+    assert ran.out.splitlines()[-1] == "only the first 3 rows of the spine"
+    assert pq.read_table("some.parquet").equals(pq.read_table("all.parquet").slice(0, 3))
+    found = cli(*asked, "--limit", "2", "--json").json
+    assert (found["rows"], found["limit"], len(found["preview"])) == (2, 2, 2)
+    assert cli(*asked).out.splitlines()[-1] == (
+        "only the first 10 rows of the spine; --limit N takes more, --out FILE.parquet all"
+    )
+    assert "only the first" not in cli(*asked, "--limit", "13").out
+
+
+def test_explain_says_how_it_was_computed(project: Path, cli: Cli) -> None:
+    """`--explain` prints what `Dataset.explain` gives, and puts it into the JSON."""
+    assert "\n    window 7d: " in cli(*ASK, "--explain").out
+    assert "window 7d: " in cli(*ASK, "--explain", "--json").json["explanation"]
 
 
 def test_dataset_takes_sql(project: Path, cli: Cli) -> None:
