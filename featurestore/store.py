@@ -22,7 +22,7 @@ from featurestore.define.view import FeatureView
 from featurestore.errors import DefinitionError, FeatureStoreError, InvalidDefinition
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
-from featurestore.materialize import GENERATIONS, MaterializeReport, materialize
+from featurestore.materialize import GENERATIONS, MaterializeReport, lacking, materialize
 from featurestore.notebook import explain_mistakes, showing
 from featurestore.offline.bounded import Bounds
 from featurestore.offline.dataset import Dataset, build_dataset
@@ -33,6 +33,7 @@ from featurestore.online.project import open_online
 from featurestore.online.server import Server
 from featurestore.online.vectors import Vectors
 from featurestore.plan.build import plan_feature_set, plan_view
+from featurestore.plan.built import states_named
 from featurestore.plan.certificates import certificate_of
 from featurestore.plan.changes import remember
 from featurestore.plan.engines import warn_untested
@@ -208,21 +209,29 @@ class FeatureStore:
         return quarantined_rows(plan_scan(self._source(source)), self.history, limit, self._states())
 
     def materialize(
-        self, views: Sequence[type[FeatureView]] = (), *, progress: Progress | None = None
+        self,
+        views: Sequence[type[FeatureView]] = (),
+        *,
+        only: Sequence[str] = (),
+        missing: bool = False,
+        progress: Progress | None = None,
     ) -> MaterializeReport:
         """Compute the state of all keys from history and publish it when it is complete; what served before serves
         until then.
 
-        Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read.
+        Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read; with `only`,
+        those of feature sets, views, sources or states of these names; with `missing`, those that lookups lack.
         """
         chosen = [plan_view(self._view(view).__spec__) for view in views] if views else self.views()
         self._beside |= {view.name: view for view in chosen if view not in self._defined()}
         states = list({view.state.id: view.state for view in chosen if view.state}.values())
         known = [*self._defined(), *self._beside.values()]
+        states = states_named(only, chosen, list(self._plannable())) if only else states
+        states = lacking(self.log, self.online, states, known) if missing else states
         with showing("materialize", progress) as shown:
             report = materialize(self.config.home, self.history, self.log, self.online, states, known, shown)
-        if not views:
-            remember(self.config.home, self._plannable())
+        plans = self._plannable() if definition_files(self.config.root, self.config.definitions) else ()
+        remember(self.config.home, plans, report.built, partly=bool(views or only or missing))
         return report
 
     def verify(

@@ -123,10 +123,20 @@ def _kept_told() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def materialize(context: typer.Context, as_json: Json = False) -> None:
+def materialize(
+    context: typer.Context,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Only the states of this feature set, view or source; repeatable."),
+    ] = None,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Only states that lookups lack, such as those of new features.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Compute the online state from history.
 
-    What served before serves until the new state is complete.
+    All states, unless some are chosen. What served before serves until the new state is complete.
     """
     session = session_of(context, as_json=as_json)
     starts: list[float] = []
@@ -136,7 +146,7 @@ def materialize(context: typer.Context, as_json: Json = False) -> None:
             starts.append(time.monotonic())
             working(what, done, total)
 
-        report = store.materialize(progress=progress)
+        report = store.materialize(only=only or (), missing=missing, progress=progress)
     seconds = {state: end - start for state, start, end in zip(report.states, starts, starts[1:], strict=False)}
     rows = [
         {
@@ -155,6 +165,9 @@ def materialize(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         sources = {source: account.to_json() for source, account in report.set_aside.items()}
         session.emit({"states": rows, "sources": sources, "seconds": round(working.seconds, 3)})
+        return
+    if not rows:
+        print_line("no state was built: " + ("none is missing" if missing else "no view keeps one"))
         return
     names = ("state", "keys", "rows", "bytes/key", "applied", "duplicate", "unkeyed", "quarantined", "seconds")
     shown = [

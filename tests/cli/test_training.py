@@ -123,6 +123,19 @@ def test_a_spine_that_is_not_there_is_refused(project: Path, cli: Cli) -> None:
     assert (ran.code, ran.err.splitlines()[0]) == (1, "InputError: there is no spine file `spline.parquet`")
 
 
+@pytest.mark.parametrize("name", ["notes", "Notes", "Note", "Note.user"])
+def test_materialize_builds_the_states_of_a_name(name: str, project: Path, cli: Cli) -> None:
+    """`--only` takes a feature set, a view, a source or a state; another name is an error with the nearest one."""
+    ran = cli("materialize", "--only", name, "--json")
+    assert [each["state"].split(".")[0] for each in ran.json["states"]] == ["Note"]
+    assert cli("lookup", "notes", "user=1").code == 0
+    assert cli("lookup", "visits", "user=1").err.startswith("StoreEmpty: ")
+    ran = cli("materialize", "--only", "Nots")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "UnknownFeature: `Nots` names no state")
+    assert ran.err.endswith("  fix  write `Notes`\n")
+    assert len(cli("materialize", "--only", "Visits", "--only", "notes", "--json").json["states"]) == 2
+
+
 def test_materialize_accounts_for_every_row(project: Path, cli: Cli) -> None:
     """Each state tells its keys, the rows it keeps and what became of all rows (R16), to people and to programs."""
     states = {each["state"].split(".")[0]: each for each in cli("materialize", "--json").json["states"]}
