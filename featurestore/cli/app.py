@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from featurestore.cli import auditing, checking, project, quarantine, serving, skewing, training
+from featurestore.cli import auditing, checking, project, quarantine, serving, skewing, status, training
 from featurestore.cli.failures import report
 from featurestore.cli.session import Session, session_of
 from featurestore.plan.engines import warn_untested
@@ -31,6 +31,7 @@ app = typer.Typer(
 for command in (
     project.init,
     project.plan,
+    status.status,
     training.dataset,
     training.materialize,
     serving.ingest,
