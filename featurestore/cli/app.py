@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from featurestore.cli import auditing, checking, project, quarantine, serving, skewing, status, training
+from featurestore.cli import auditing, checking, project, quarantine, serving, show, skewing, status, training
 from featurestore.cli.failures import report
 from featurestore.cli.session import Session, session_of
 from featurestore.plan.engines import warn_untested
@@ -33,6 +33,7 @@ for command in (
     project.plan,
     status.status,
     training.dataset,
+    show.show,
     training.materialize,
     serving.ingest,
     serving.lookup,

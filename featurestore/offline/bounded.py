@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from featurestore.offline.about import with_about
 from featurestore.offline.accounts import account_of, counted_sql
 from featurestore.offline.buckets import (
     ANSWER_GROUP_ROWS,
@@ -76,6 +77,7 @@ class Built:
     rows: int
     buckets: int
     kept: int
+    about: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -114,11 +116,11 @@ def build_bounded(
     buckets: int,
     statuses: bool,
     threads: int | None,
-    certify: Callable[[str], object],
+    describe: Callable[[str], dict[str, str]],
     progress: Progress | None,
 ) -> Built:
-    """Build a training set in buckets, into the file `to` or else as a table. `certify` is told the version before the
-    file is begun.
+    """Build a training set in buckets, into the file `to` or else as a table. `describe` gives the metadata of the file
+    for a version, before the file is begun.
 
     Raises: as `build_dataset`.
     """
@@ -144,18 +146,26 @@ def build_bounded(
                     define_zone(connection, zone)
                 asked = _ask(build, spine, as_of)
                 accounts, version = _read(build)
-                certify(version)
+                about = describe(version)
                 answers = {part.name: _answer(build, part, asked, spine.rows) for part in parts}
                 build.tell("writing the file")
                 target = to or work.folder / "dataset.parquet"
                 with written(target) as path:
                     _write(
-                        build, spine, asked, answers, path, seen, limit_bytes(bounds.memory_limit), statuses=statuses
+                        build,
+                        spine,
+                        asked,
+                        answers,
+                        path,
+                        seen,
+                        limit_bytes(bounds.memory_limit),
+                        about,
+                        statuses=statuses,
                     )
         finally:
             connection.close()
-        held = target if to is not None else pq.ParquetFile(target).read()
-        return Built(held, ";\n\n".join(build.texts), version, accounts, spine.rows, work.buckets, work.kept)
+        held = target if to is not None else pq.ParquetFile(target).read().replace_schema_metadata(None)
+        return Built(held, ";\n\n".join(build.texts), version, accounts, spine.rows, work.buckets, work.kept, about)
 
 
 @contextmanager
@@ -244,6 +254,7 @@ def _write(
     target: Path,
     seen: list[Any],
     limit: int,
+    about: dict[str, str],
     *,
     statuses: bool,
 ) -> None:
@@ -272,7 +283,7 @@ def _write(
                 check_spine(spine, seen)
                 found = interruptible(connection, features, first)
                 whole = side_by_side(table, found, plan, statuses=statuses)
-                writer = writer or Writer(target, whole.schema)
+                writer = writer or Writer(target, with_about(whole.schema, about))
                 writer.write(whole)
                 first += portion
         finally:

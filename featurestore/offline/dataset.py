@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from featurestore.offline.about import about_of, spine_note, with_about
 from featurestore.offline.accounts import account_of, counted_sql, read_source
 from featurestore.offline.bounded import Bounds, Progress, build_bounded
 from featurestore.offline.choices import NO_CHOICES, Choices, choose, straight_sources
@@ -58,7 +59,7 @@ class Dataset:
     `held` is its table, or the Parquet file that it was written to. `sql` is what DuckDB ran over the table `asked`;
     `version` is the feature set's, with the content of the static tables that it read (R20). `set_aside` says for each
     source, by name, how many rows were read and what of them does not count (R16). `certificate` is that of the
-    version; None when it has none.
+    version; None when it has none. `about` is the metadata of its file.
     """
 
     held: pa.Table | Path
@@ -67,6 +68,7 @@ class Dataset:
     set_aside: dict[str, SetAside] = field(default_factory=dict)
     explanation: str = ""
     certificate: Certificate | None = None
+    about: dict[str, str] = field(default_factory=dict)
 
     @property
     def table(self) -> pa.Table:
@@ -97,7 +99,7 @@ class Dataset:
         check_target(path)
         with written(path) as partial:
             if isinstance(self.held, pa.Table):
-                write_table(self.held, partial)
+                write_table(self.held, partial, with_about(self.held.schema, self.about))
             else:
                 copyfile(self.held, partial)
         return Path(path)
@@ -145,8 +147,13 @@ def build_dataset(
     """
     if to is not None:
         check_target(to)
+    note = spine_note(spine, history.root, limit)
     if limit is not None:
         spine = first_rows(spine, history.root, limit)
+
+    def describe(version: str) -> dict[str, str]:
+        return about_of(plan, version, as_of, note, statuses=statuses, certificate=certify(version))
+
     with memory_told(bounds.memory_limit if bounds else None):
         if bounds is None:
             built = _at_once(plan, held_spine(spine, history.root), as_of, history, statuses, threads, progress)
@@ -156,16 +163,16 @@ def build_dataset(
             if buckets > 1 or bounds.buckets:
                 clock = _Clock()
                 done = build_bounded(
-                    plan, given, as_of, history, to, bounds, buckets, statuses, threads, certify, progress
+                    plan, given, as_of, history, to, bounds, buckets, statuses, threads, describe, progress
                 )
                 clock.took(f"in {done.buckets} buckets{', some kept from an earlier build' if done.kept else ''}")
                 told = explained(plan, as_of, done.rows, done.version, done.accounts, clock.seconds)
                 text = f"{_preamble(plan, done.sql)}{done.sql}"
-                return Dataset(done.held, text, done.version, done.accounts, told)
+                return Dataset(done.held, text, done.version, done.accounts, told, about=done.about)
             with _spilling(bounds) as spill:
                 held = held_spine(spine, history.root)
                 built = _at_once(plan, held, as_of, history, statuses, threads, progress, bounds.memory_limit, spill)
-    certify(built.version)
+    built = replace(built, about=describe(built.version))
     return built if to is None else replace(built, held=built.write(to))
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.cli.shop import Cli
 
 COMMANDS = (
-    *("init", "plan", "status", "dataset", "materialize", "ingest", "lookup", "serve", "quarantine"),
+    *("init", "plan", "status", "dataset", "show", "materialize", "ingest", "lookup", "serve", "quarantine"),
     *("verify", "skew", "audit", "drift", "demo"),
 )
 HEAVY = ("duckdb", "pyarrow", "pandas", "numpy", "redis", "fastapi", "featurestore.store")

@@ -73,6 +73,24 @@ def test_a_limit_takes_the_first_rows_of_the_spine(spine: str, project: Path, cl
     assert "only the first" not in cli(*asked, "--limit", "13").out
 
 
+def test_show_prints_what_a_file_says_of_itself(project: Path, cli: Cli) -> None:
+    """`show` needs no project: version, spine, certificate and the columns with what each is; JSON has the same."""
+    version = cli(*ASK, "--out", "train.parquet", "--statuses", "--limit", "3", "--json").json["version"]
+    (project / "featurestore.toml").unlink()
+    ran = cli("show", "train.parquet")
+    assert ran.code == 0, ran.err
+    lines = [" ".join(line.split()) for line in ran.out.splitlines()]
+    assert lines[0] == "train.parquet: 3 rows, 13 columns"
+    assert {"feature set visits", f"version {version}", "spine spine.parquet, its first 3 rows"} <= set(lines)
+    assert "certificate none: this version was not verified when the file was written" in lines
+    assert {"user int64 input", "label int64 spine", "visits__pages list<string> feature"} <= set(lines)
+    assert {"visits__pages__status string status", "asked_at timestamp[us, tz=UTC] as of"} <= set(lines)
+    found = cli("show", "train.parquet", "--json").json
+    assert (found["rows"], found["version"], found["spine"]["limit"]) == (3, version, 3)
+    ran = cli("show", "spine.parquet")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "InputError: `spine.parquet` does not say what it is")
+
+
 def test_explain_says_how_it_was_computed(project: Path, cli: Cli) -> None:
     """`--explain` prints what `Dataset.explain` gives, and puts it into the JSON."""
     assert "\n    window 7d: " in cli(*ASK, "--explain").out
