@@ -19,7 +19,7 @@ from featurestore.define.made import latest_made
 from featurestore.define.reload import forget_edited, is_replaced
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
-from featurestore.errors import DefinitionError, FeatureStoreError, InvalidDefinition
+from featurestore.errors import DefinitionError, FeatureStoreError
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
 from featurestore.materialize import GENERATIONS, MaterializeReport, lacking, materialize
@@ -36,6 +36,7 @@ from featurestore.plan.build import plan_feature_set, plan_view
 from featurestore.plan.built import states_named
 from featurestore.plan.certificates import certificate_of
 from featurestore.plan.changes import remember
+from featurestore.plan.current import check_current
 from featurestore.plan.engines import warn_untested
 from featurestore.plan.nodes import Plan, State, View
 from featurestore.plan.scan import plan_scan
@@ -116,7 +117,7 @@ class FeatureStore:
             chosen = self.definitions.feature_set(feature_set if isinstance(feature_set, str) else feature_set.name)
         else:
             chosen = feature_set
-            self._check_current(chosen)
+            check_current(chosen, lambda name: self.definitions.view(name))
         made = latest_made()  # a cell that ran again may have replaced what the feature set refers to
         known = self._plans.get(chosen.name)
         if known is None or known[0] is not chosen or known[1] != made:
@@ -381,18 +382,6 @@ class FeatureStore:
 
     def _view(self, view: type[FeatureView]) -> type[FeatureView]:
         return self.definitions.view(view.__name__) if is_replaced(view.__spec__) else view
-
-    def _check_current(self, feature_set: FeatureSet) -> None:
-        """Refuse a feature set of one's own over views of a file that was edited, unless they mean what they meant."""
-        for spec in {id(each.target): each.target for each in feature_set.features}.values():
-            if is_replaced(spec):
-                current = self.definitions.view(spec.name).__spec__
-                if plan_view(current).version != plan_view(spec).version:
-                    raise InvalidDefinition(
-                        f"the feature set `{feature_set.name}` was made of a view `{spec.name}` that was edited since",
-                        where=current.where,
-                        fix=f"import `{spec.name}` again, and make `{feature_set.name}` again",
-                    )
 
     def _plannable(self) -> Iterator[Plan]:
         """The plans of the feature sets of the definitions that are in order."""

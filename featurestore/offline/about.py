@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import InputError
 from featurestore.plan.certificates import Certificate, product_version
+from featurestore.plan.engines import engine_versions
 from featurestore.plan.nodes import Plan
-from featurestore.semantics.zones import tzdata_version
 
 PREFIX = "featurestore."
 FORMAT = "1"
@@ -61,7 +60,7 @@ def about_of(
         "spine": {"given": spine.given, "limit": spine.limit},
         "certificate": _certificate(certificate),
         "product": f"featurestore {product_version()}",
-        "engines": {"duckdb": duckdb.__version__, "pyarrow": pa.__version__, "tzdata": tzdata_version()},
+        "engines": engine_versions(),
     }
     return {
         f"{PREFIX}{name}": value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
@@ -107,6 +106,7 @@ def _certificate(found: object) -> dict[str, object] | None:
         "legs": list(found.legs),
         "seed": found.seed,
         "product": found.product,
+        "engines": found.engines,
     }
 
 

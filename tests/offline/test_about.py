@@ -62,7 +62,9 @@ def test_the_same_training_set_has_the_same_bytes(store: FeatureStore) -> None:
     """Built again, written from memory, or in buckets: the same bytes, with a certificate whose time is not in them."""
     root, found = store.config.root, []
     for number, buckets in enumerate((None, None, 3)):
-        held = Certificate("trips", "v", "v", 100, 50, ("ingest",), 7, f"{now()} {number}", product_version())
+        held = Certificate(
+            "trips", "v", "v", 100, 50, ("ingest",), 7, f"{now()} {number}", product_version(), "duckdb 1"
+        )
         bounds = None if buckets is None else Bounds("1GB", store.config.home, buckets)
         dataset = build_dataset(
             store.plan("trips"),
