@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurestore.cli.completion import feature_sets
 from featurestore.cli.session import Json, session_of
 from featurestore.cli.tables import print_line, print_table
 from featurestore.cli.texts import counted
@@ -101,7 +102,8 @@ def init(
 def plan(
     context: typer.Context,
     feature_set: Annotated[
-        str | None, typer.Argument(metavar="FEATURE_SET", help="One feature set; all when left out.")
+        str | None,
+        typer.Argument(metavar="FEATURE_SET", help="One feature set; all when left out.", autocompletion=feature_sets),
     ] = None,
     data: Annotated[
         bool,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurestore.cli.completion import sources as sources_named
 from featurestore.cli.progress import Working
 from featurestore.cli.session import Json, session_of
 from featurestore.cli.tables import print_line, print_table
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 def quarantine(
     context: typer.Context,
-    source: Annotated[str | None, typer.Argument(metavar="SOURCE", help="A source; all when left out.")] = None,
+    source: Annotated[
+        str | None, typer.Argument(metavar="SOURCE", help="A source; all when left out.", autocompletion=sources_named)
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Rows of each source to show.")] = 20,
     as_json: Json = False,
 ) -> None:

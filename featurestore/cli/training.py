@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurestore.cli.completion import FeatureSetName, stateful
 from featurestore.cli.failures import INTERRUPTED
 from featurestore.cli.progress import Working
 from featurestore.cli.quarantine import print_set_aside
@@ -28,7 +29,7 @@ PREVIEW = 10
 
 def dataset(
     context: typer.Context,
-    feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
+    feature_set: FeatureSetName,
     spine: Annotated[str, typer.Argument(metavar="SPINE", help="A Parquet or CSV file, or a SELECT over such files.")],
     as_of: Annotated[str, typer.Option("--as-of", metavar="COLUMN", help="The spine's column of instants.")],
     out: Annotated[
@@ -127,7 +128,12 @@ def materialize(
     context: typer.Context,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="Only the states of this feature set, view or source; repeatable."),
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="Only the states of this feature set, view or source; repeatable.",
+            autocompletion=stateful,
+        ),
     ] = None,
     missing: Annotated[
         bool, typer.Option("--missing", help="Only states that lookups lack, such as those of new features.")
