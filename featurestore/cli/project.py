@@ -73,16 +73,26 @@ def init(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="The project's folder; it is made if it is not there.")
     ] = Path("."),
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Draft the definitions from a Parquet or CSV file."),
+    ] = None,
 ) -> None:
     """Start a project.
 
     Writes featurestore.toml, an example of definitions and .gitignore; nothing is overwritten.
     """
+    from featurestore.cli.drafts import draft
+
+    drafted = None if file is None else draft(file, folder)
     folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-") or "project"
     defined = any((folder / "definitions").glob("**/*.py"))
     _write(folder / "featurestore.toml", f'project = "{name}"\ndefinitions = "definitions"\n')
-    if defined:
+    if file is not None and drafted is not None:
+        stem = re.sub(r"\W+", "_", file.stem).strip("_").lower() or "drafted"
+        _write(folder / "definitions" / f"{stem}.py", drafted)
+    elif defined:
         print_line(f"kept   {folder / 'definitions'}: there are definitions in it")
     else:
         _write(folder / "definitions" / "example.py", EXAMPLE)
@@ -90,9 +100,9 @@ def init(
     print_line("\nnext:")
     if folder.resolve() != Path.cwd():
         print_line(f"  cd {shlex.quote(str(folder))}")
-    print_line("  featurestore plan")
+    print_line(f"  featurestore plan{' --data' if drafted else ''}")
     print_line("  featurestore materialize")
-    if not defined:
+    if not defined and drafted is None:
         bought_at = datetime.now(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
         row = f'{{"purchase_id": "p1", "customer_id": 7, "amount": 12.5, "country": "FR", "bought_at": "{bought_at}"}}'
         print_line(f"  featurestore ingest Purchase '{row}'")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from tests.cli.shop import DEFINITIONS, Cli, write_project
 
@@ -33,6 +34,33 @@ def test_the_commands_that_init_prints_work_in_that_order(tmp_path: Path) -> Non
     assert values["spending__purchases_1d"] == ["1", "ok"]
     assert values["spending__last_country"] == ["FR", "ok"]
     assert values["at_checkout__against_usual"] == ["4.0", "ok"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "static"])
+def test_init_from_a_file_drafts_definitions_that_work(kind: str, project: Path, cli: Cli) -> None:
+    """The draft has every column with its type, the time, the row's id and the key; `plan --data`, `materialize` and a
+    lookup work with it as it is, and a file that has no key is an error."""
+    table = pq.read_table("visits.parquet").rename_columns(["visit_id", "user_id", "page", "seconds", "at"])
+    table = table.append_column("an odd name", table.column("page"))
+    table = table.drop_columns(["at"]) if kind == "static" else table
+    file = Path("late visits.csv" if kind == "csv" else "late visits.parquet")
+    if kind == "csv":
+        lines = [",".join(str(value) for value in row.values()) for row in table.to_pylist()]
+        file.write_text("\n".join([",".join(table.column_names), *lines]))
+    else:
+        pq.write_table(table, file)
+    ran = cli("init", "drafted", "--from", str(file))
+    assert ran.code == 0, ran.err
+    text = Path("drafted/definitions/late_visits.py").read_text()
+    assert "user_id: Column[int]" in text and "# an odd name: string" in text
+    assert ("visit_id: RowId[int]" in text, "at: EventTime" in text) == (kind != "static", kind != "static")
+    for arguments in (("plan", "--data"), ("materialize",), ("lookup", "late_visits", "user_id=3")):
+        ran = cli("-C", str(project / "drafted"), *arguments)
+        assert ran.code == 0, (arguments, ran.err)
+    pq.write_table(pa.table({"x": [1.5]}), project / "no_key.parquet")
+    ran = cli("init", str(project / "none"), "--from", str(project / "no_key.parquet"))
+    assert ran.code == 1 and ran.err.splitlines()[0].endswith("no_key.parquet` can be a key")
+    assert not (project / "none").exists()
 
 
 def test_init_overwrites_nothing(project: Path, cli: Cli) -> None:
