@@ -77,6 +77,7 @@ def run(root: Path, *, environment: str | None = None) -> None:
             trips = data.resolve() / "trips.parquet"
             screen.doing(f"{pq.read_metadata(trips).num_rows:,} rows")
             built = store.dataset(FEATURE_SET, trips, as_of="scheduled_at", progress=screen.progress)
+            screen.progress("writing the file", 3, 3)
             train = built.write(folder / "train.parquet")
             screen.say(f"{len(built):,} rows, {len(plan.outputs)} features, version {built.version}, in {train}")
         with screen.step("the same history as online state"):
