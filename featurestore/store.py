@@ -151,8 +151,8 @@ class FeatureStore:
 
         The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet or CSV file, or a SELECT over such
         files; relative paths start at the project's folder. Its columns pass through in order. With `statuses`, a
-        column `<feature>__status` follows each feature. With `to`, it is written to that Parquet file. With `limit`,
-        only so many rows of the spine are answered, the first ones.
+        column `<feature>__status` follows each feature. With `to`, it is written to that Parquet file; with `limit`,
+        it has the spine's first rows only.
 
         With a `memory_limit` such as `4GB`, here or in featurestore.toml, what needs more is built in buckets of the
         keys, one after another. Such a build keeps what it has finished below the state folder: stopped or killed, the
@@ -217,16 +217,15 @@ class FeatureStore:
         missing: bool = False,
         progress: Progress | None = None,
     ) -> MaterializeReport:
-        """Compute the state of all keys from history and publish it when it is complete; what served before serves
-        until then.
+        """Compute the state of all keys from history; what served before serves until it is complete.
 
         Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read; with `only`,
         those of feature sets, views, sources or states of these names; with `missing`, those that lookups lack.
         """
         chosen = [plan_view(self._view(view).__spec__) for view in views] if views else self.views()
         self._beside |= {view.name: view for view in chosen if view not in self._defined()}
-        states = list({view.state.id: view.state for view in chosen if view.state}.values())
         known = [*self._defined(), *self._beside.values()]
+        states = list({view.state.id: view.state for view in chosen if view.state}.values())
         states = states_named(only, chosen, list(self._plannable())) if only else states
         states = lacking(self.log, self.online, states, known) if missing else states
         with showing("materialize", progress) as shown:
