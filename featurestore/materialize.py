@@ -15,6 +15,7 @@ from featurestore.offline.materialize import state_rows
 from featurestore.offline.scan import History
 from featurestore.online.online_store import OnlineStore
 from featurestore.online.pointers import Pointer
+from featurestore.plan.built import Built, answers
 from featurestore.plan.nodes import State, View
 from featurestore.plan.outcomes import Counts, SetAside
 
@@ -28,7 +29,7 @@ class MaterializeReport:
     """What `materialize` built, by state: keys, rows and bytes kept, and what became of the history's rows (R16).
 
     `set_aside` says for each source what was read and why some of it does not count; rows that were pushed meanwhile
-    are in `states` only.
+    are in `states` only. `built` has what `plan` compares with later.
     """
 
     states: dict[str, Counts] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class MaterializeReport:
     rows: dict[str, int] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
     set_aside: dict[str, SetAside] = field(default_factory=dict)
+    built: dict[str, Built] = field(default_factory=dict)
 
 
 def materialize(
@@ -63,6 +65,26 @@ def materialize(
     if progress:
         progress("published", len(states), len(states))
     return report
+
+
+def lacking(log: EventLog, online: OnlineStore, states: Sequence[State], known: Sequence[View]) -> list[State]:
+    """Those of the states that a lookup of the `known` views could not be answered from: never published, of another
+    log, or trimmed for shorter windows."""
+    found = []
+    for state in states:
+        pointer = _pointer(online, state)
+        ours = pointer is not None and pointer.log == log.identity and pointer.applied <= log.head(state.scan.source)
+        views = [view for view in known if view.state is not None and view.state.id == state.id]
+        if pointer is None or not ours or not all(answers(view, pointer.longest_us) for view in views):
+            found.append(state)
+    return found
+
+
+def _pointer(online: OnlineStore, state: State) -> Pointer | None:
+    try:
+        return online.states.pointers([state])[state.id]
+    except StoreEmpty:  # written by another version of the product: it is replaced
+        return None
 
 
 class _Building:
@@ -103,15 +125,13 @@ class _Building:
                 )
                 report.states[state.id].add(more)
             self._online.states.publish(built)
+        report.built.update((name, Built(each.content, each.longest_us)) for name, each in built.items())
         for state in states:
             if before := self._before[state.id]:
                 self._online.states.drop(state, before)
 
     def _serving(self, state: State) -> str | None:
-        try:
-            pointer = self._online.states.pointers([state])[state.id]
-        except StoreEmpty:  # written by another version of the product: it is replaced
-            return None
+        pointer = _pointer(self._online, state)
         return pointer.generation if pointer else None
 
     @contextmanager

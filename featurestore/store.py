@@ -19,10 +19,10 @@ from featurestore.define.made import latest_made
 from featurestore.define.reload import forget_edited, is_replaced
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
-from featurestore.errors import DefinitionError, FeatureStoreError, InvalidDefinition
+from featurestore.errors import DefinitionError, FeatureStoreError
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
-from featurestore.materialize import GENERATIONS, MaterializeReport, materialize
+from featurestore.materialize import GENERATIONS, MaterializeReport, lacking, materialize
 from featurestore.notebook import explain_mistakes, showing
 from featurestore.offline.bounded import Bounds
 from featurestore.offline.dataset import Dataset, build_dataset
@@ -33,8 +33,10 @@ from featurestore.online.project import open_online
 from featurestore.online.server import Server
 from featurestore.online.vectors import Vectors
 from featurestore.plan.build import plan_feature_set, plan_view
+from featurestore.plan.built import states_named
 from featurestore.plan.certificates import certificate_of
 from featurestore.plan.changes import remember
+from featurestore.plan.current import check_current
 from featurestore.plan.engines import warn_untested
 from featurestore.plan.nodes import Plan, State, View
 from featurestore.plan.scan import plan_scan
@@ -115,7 +117,7 @@ class FeatureStore:
             chosen = self.definitions.feature_set(feature_set if isinstance(feature_set, str) else feature_set.name)
         else:
             chosen = feature_set
-            self._check_current(chosen)
+            check_current(chosen, lambda name: self.definitions.view(name))
         made = latest_made()  # a cell that ran again may have replaced what the feature set refers to
         known = self._plans.get(chosen.name)
         if known is None or known[0] is not chosen or known[1] != made:
@@ -142,13 +144,15 @@ class FeatureStore:
         require_certificate: bool = False,
         to: str | Path | None = None,
         memory_limit: str | None = None,
+        limit: int | None = None,
         progress: Progress | None = None,
     ) -> Dataset:
         """A training set: every row of the spine with the features as of the instant in its column `as_of`.
 
         The spine is pandas, polars, Arrow, a list of dicts, the path of a Parquet, CSV or JSON file, or a SELECT over
         such files; relative paths start at the project's folder. Its columns pass through in order. With `statuses`,
-        a column `<feature>__status` follows each feature. With `to`, it is written to that Parquet file.
+        a column `<feature>__status` follows each feature. With `to`, it is written to that Parquet file; with `limit`,
+        it has the spine's first rows only.
 
         With a `memory_limit` such as `4GB`, here or in featurestore.toml, what needs more is built in buckets of the
         keys, one after another. Such a build keeps what it has finished below the state folder: stopped or killed, the
@@ -159,7 +163,7 @@ class FeatureStore:
         certify = partial(certificate_of, self.config.home, plan.name, required=required)
         if not plan.static_sources:  # else the version is known when the tables were read
             certify(plan.version)
-        limit = memory_limit or self.config.memory_limit
+        memory = memory_limit or self.config.memory_limit
         with showing(f"training set {plan.name}", progress) as shown:
             built = build_dataset(
                 plan,
@@ -169,9 +173,10 @@ class FeatureStore:
                 statuses=statuses,
                 threads=threads,
                 to=None if to is None else Path(to),
-                bounds=None if limit is None else Bounds(limit, self.config.home),
+                bounds=None if memory is None else Bounds(memory, self.config.home),
                 certify=certify,
                 progress=shown,
+                limit=limit,
             )
         return replace(built.warned(), certificate=certify(built.version))
 
@@ -205,21 +210,28 @@ class FeatureStore:
         return quarantined_rows(plan_scan(self._source(source)), self.history, limit, self._states())
 
     def materialize(
-        self, views: Sequence[type[FeatureView]] = (), *, progress: Progress | None = None
+        self,
+        views: Sequence[type[FeatureView]] = (),
+        *,
+        only: Sequence[str] = (),
+        missing: bool = False,
+        progress: Progress | None = None,
     ) -> MaterializeReport:
-        """Compute the state of all keys from history and publish it when it is complete; what served before serves
-        until then.
+        """Compute the state of all keys from history; what served before serves until it is complete.
 
-        Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read.
+        Rows that are pushed meanwhile are in the new state. With `views`, only the state that these read; with `only`,
+        those of feature sets, views, sources or states of these names; with `missing`, those that lookups lack.
         """
         chosen = [plan_view(self._view(view).__spec__) for view in views] if views else self.views()
         self._beside |= {view.name: view for view in chosen if view not in self._defined()}
-        states = list({view.state.id: view.state for view in chosen if view.state}.values())
         known = [*self._defined(), *self._beside.values()]
+        states = list({view.state.id: view.state for view in chosen if view.state}.values())
+        states = states_named(only, chosen, list(self._plannable())) if only else states
+        states = lacking(self.log, self.online, states, known) if missing else states
         with showing("materialize", progress) as shown:
             report = materialize(self.config.home, self.history, self.log, self.online, states, known, shown)
-        if not views:
-            remember(self.config.home, self._plannable())
+        plans = self._plannable() if definition_files(self.config.root, self.config.definitions) else ()
+        remember(self.config.home, plans, report.built, partly=bool(views or only or missing))
         return report
 
     def verify(
@@ -369,18 +381,6 @@ class FeatureStore:
 
     def _view(self, view: type[FeatureView]) -> type[FeatureView]:
         return self.definitions.view(view.__name__) if is_replaced(view.__spec__) else view
-
-    def _check_current(self, feature_set: FeatureSet) -> None:
-        """Refuse a feature set of one's own over views of a file that was edited, unless they mean what they meant."""
-        for spec in {id(each.target): each.target for each in feature_set.features}.values():
-            if is_replaced(spec):
-                current = self.definitions.view(spec.name).__spec__
-                if plan_view(current).version != plan_view(spec).version:
-                    raise InvalidDefinition(
-                        f"the feature set `{feature_set.name}` was made of a view `{spec.name}` that was edited since",
-                        where=current.where,
-                        fix=f"import `{spec.name}` again, and make `{feature_set.name}` again",
-                    )
 
     def _plannable(self) -> Iterator[Plan]:
         """The plans of the feature sets of the definitions that are in order."""

@@ -14,7 +14,8 @@ from typing import Annotated, TextIO
 
 import typer
 
-from featurestore.cli import auditing, checking, project, quarantine, serving, skewing, training
+from featurestore.cli import auditing, checking, listing, project, quarantine, serving, show, skewing, status, training
+from featurestore.cli.completion import environments
 from featurestore.cli.failures import report
 from featurestore.cli.session import Session, session_of
 from featurestore.plan.engines import warn_untested
@@ -22,7 +23,6 @@ from featurestore.plan.engines import warn_untested
 app = typer.Typer(
     name="featurestore",
     no_args_is_help=True,
-    add_completion=False,
     # Its rich pages would double the time to the first line of help: they load a Markdown parser.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -31,7 +31,10 @@ app = typer.Typer(
 for command in (
     project.init,
     project.plan,
+    status.status,
+    listing.describe,
     training.dataset,
+    show.show,
     training.materialize,
     serving.ingest,
     serving.lookup,
@@ -44,6 +47,7 @@ for command in (
     checking.demo,
 ):
     app.command()(command)
+app.command("list")(listing.list_definitions)
 
 
 def _version(wanted: bool) -> None:
@@ -64,7 +68,13 @@ def options(
         Path, typer.Option("--project", "-C", metavar="FOLDER", help="Work as if started in this folder.")
     ] = Path("."),
     environment: Annotated[
-        str | None, typer.Option("--env", metavar="NAME", help="The environment in featurestore.toml to use.")
+        str | None,
+        typer.Option(
+            "--env",
+            metavar="NAME",
+            help="The environment in featurestore.toml to use; may stand after the command, too.",
+            autocompletion=environments,
+        ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show Python's traceback of an error.")] = False,
     version: Annotated[
@@ -85,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warnings.showwarning = _print_warning
     with _noting_interrupts(session):
         try:
-            typer.main.get_command(app).main(given, prog_name="featurestore", obj=session)
+            typer.main.get_command(app).main(_environment_first(given), prog_name="featurestore", obj=session)
         except Exception as error:
             sys.exit(report(error, session, given))
 
@@ -100,6 +110,28 @@ def _print_warning(
 ) -> None:
     """Print a warning as one line on stderr, without the place in our code that Python would name."""
     print(f"warning: {message}", file=sys.stderr)
+
+
+def _environment_first(given: Sequence[str]) -> list[str]:
+    """The arguments with `--env NAME` before the command, wherever it was written; what follows `--` stays.
+
+    >>> _environment_first(["plan", "sales", "--env", "test"])
+    ['--env', 'test', 'plan', 'sales']
+    """
+    chosen: list[str] = []
+    rest: list[str] = []
+    words = iter(given)
+    for word in words:
+        if word == "--":
+            rest.append(word)
+            break
+        if word == "--env":
+            chosen += [word, *([name] if (name := next(words, None)) is not None else [])]
+        elif word.startswith("--env="):
+            chosen.append(word)
+        else:
+            rest.append(word)
+    return [*chosen, *rest, *words]
 
 
 @contextmanager

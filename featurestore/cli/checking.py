@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from featurestore.cli.completion import FeatureSetName
 from featurestore.cli.progress import Working
 from featurestore.cli.session import Json, session_of
 from featurestore.cli.tables import print_line, print_table
@@ -15,7 +16,7 @@ from featurestore.cli.texts import counted
 
 def verify(
     context: typer.Context,
-    feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
+    feature_set: FeatureSetName,
     cells: Annotated[int, typer.Option("--cells", min=1, help="Values to compare, at least.")] = 1_000_000,
     seed: Annotated[
         int, typer.Option("--seed", help="What is asked is drawn from it: the same seed asks the same.")

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurestore.cli.completion import feature_sets
 from featurestore.cli.session import Json, session_of
 from featurestore.cli.tables import print_line, print_table
 from featurestore.cli.texts import counted
 from featurestore.errors import DefinitionError, DefinitionErrors
+from featurestore.plan.built import to_be_built
 from featurestore.plan.certificates import Standing, standing, standings
 
 if TYPE_CHECKING:
-    from featurestore.plan.changes import Changes
+    from featurestore.plan.changes import Changes, Materialized
     from featurestore.plan.nodes import Plan, State, View
 
 EXAMPLE = '''"""What a shop knows of its customers when they are about to pay. Change it, or write files beside it."""
@@ -71,16 +73,26 @@ def init(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="The project's folder; it is made if it is not there.")
     ] = Path("."),
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Draft the definitions from a Parquet or CSV file."),
+    ] = None,
 ) -> None:
     """Start a project.
 
     Writes featurestore.toml, an example of definitions and .gitignore; nothing is overwritten.
     """
+    from featurestore.cli.drafts import draft
+
+    drafted = None if file is None else draft(file, folder)
     folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-") or "project"
     defined = any((folder / "definitions").glob("**/*.py"))
     _write(folder / "featurestore.toml", f'project = "{name}"\ndefinitions = "definitions"\n')
-    if defined:
+    if file is not None and drafted is not None:
+        stem = re.sub(r"\W+", "_", file.stem).strip("_").lower() or "drafted"
+        _write(folder / "definitions" / f"{stem}.py", drafted)
+    elif defined:
         print_line(f"kept   {folder / 'definitions'}: there are definitions in it")
     else:
         _write(folder / "definitions" / "example.py", EXAMPLE)
@@ -88,9 +100,9 @@ def init(
     print_line("\nnext:")
     if folder.resolve() != Path.cwd():
         print_line(f"  cd {shlex.quote(str(folder))}")
-    print_line("  featurestore plan")
+    print_line(f"  featurestore plan{' --data' if drafted else ''}")
     print_line("  featurestore materialize")
-    if not defined:
+    if not defined and drafted is None:
         bought_at = datetime.now(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
         row = f'{{"purchase_id": "p1", "customer_id": 7, "amount": 12.5, "country": "FR", "bought_at": "{bought_at}"}}'
         print_line(f"  featurestore ingest Purchase '{row}'")
@@ -100,19 +112,26 @@ def init(
 def plan(
     context: typer.Context,
     feature_set: Annotated[
-        str | None, typer.Argument(metavar="FEATURE_SET", help="One feature set; all when left out.")
+        str | None,
+        typer.Argument(metavar="FEATURE_SET", help="One feature set; all when left out.", autocompletion=feature_sets),
     ] = None,
+    data: Annotated[
+        bool,
+        typer.Option("--data", help="Also read all data of the sources, and report each column that does not fit."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what the definitions mean.
 
-    Versions, their certificates, inputs, features, the states that are kept, and what has changed since `materialize`.
-    Nothing is computed.
+    Versions, their certificates, inputs, features, the states that are kept, what has changed since `materialize`, and
+    which states have to be built. Nothing is computed; with --data, all sources are read. Exit code 1 when data does
+    not fit.
     """
+    from featurestore.cli.data_check import check_data, fits_in_json, print_fits
     from featurestore.config import read_config
     from featurestore.define.load import load_definitions
     from featurestore.plan.build import plan_feature_set
-    from featurestore.plan.changes import compare, meanings, remembered
+    from featurestore.plan.changes import Materialized, compare, meanings, remembered
 
     session = session_of(context, as_json=as_json)
     config = read_config(".", environment=session.environment)
@@ -127,29 +146,35 @@ def plan(
             errors.append(error)
     if errors:
         raise errors[0] if len(errors) == 1 else DefinitionErrors(errors)
-    before = remembered(config.home) or {}
+    known = remembered(config.home) or Materialized()
+    before = known.feature_sets
     changes = {plan.name: compare(before[plan.name], meanings(plan)) for plan, _ in found if plan.name in before}
+    sources = {source: None for plan, _ in found for source in plan.scans} if feature_set else None
+    fits = check_data(session, sources) if data else []
     if as_json:
         told = {name: asdict(change) for name, change in changes.items()}
-        session.emit(
-            {
-                "feature_sets": [
-                    _described(plan, doc) | {"changes": told.get(plan.name), **_certified(config.home, plan)}
-                    for plan, doc in found
-                ]
-            }
-        )
+        answer: dict[str, Any] = {
+            "feature_sets": [
+                _described(plan, doc, known) | {"changes": told.get(plan.name), **_certified(config.home, plan)}
+                for plan, doc in found
+            ]
+        }
+        session.emit(answer | ({"sources": fits_in_json(fits)} if data else {}))
+        if any(each.mistakes for each in fits):
+            raise typer.Exit(1)
         return
     if not found:
         print_line(
             f"no feature set is defined in `{config.definitions}`; it has {counted(len(definitions.views), 'view')}"
         )
     for plan, doc in found:
-        _print_plan(plan, doc, _certified(config.home, plan))
+        _print_plan(plan, doc, known, _certified(config.home, plan))
         if changes.get(plan.name):
             _print_changes(changes[plan.name])
     for name in sorted(set() if feature_set else before.keys() - definitions.feature_sets.keys()):
         print_line(f"the feature set {name}, which was materialised, is no longer defined\n", "yellow")
+    if data:
+        print_fits(fits)
 
 
 def _print_changes(changes: Changes) -> None:
@@ -160,7 +185,7 @@ def _print_changes(changes: Changes) -> None:
     for old, new in changes.renamed:
         kept = old.split("__", 1)[1]
         lines.append(("renamed?", old, f'it means the same as {new}; `feature(..., name="{kept}")` keeps the name'))
-    print_table(("", "feature", ""), lines)
+    print_table(("", "feature", "note"), lines, wrap=("note",))
     print_line()
 
 
@@ -196,12 +221,13 @@ def _certified(home: Path, plan: Plan) -> dict[str, Any]:
     return {"certified": bool(held), "certificates": held, "standing": "\n".join(map(str, found))}
 
 
-def _print_plan(plan: Plan, doc: str, certified: dict[str, Any]) -> None:
-    described = _described(plan, "")
+def _print_plan(plan: Plan, doc: str, known: Materialized, certified: dict[str, Any]) -> None:
+    described = _described(plan, "", known)
     static = f", and the content of {' and '.join(plan.static_sources)}" if plan.static_sources else ""
     print_line(f"{plan.name}  version {plan.version}{static}", "bold")
     if doc:
         print_line(doc, "dim")
+    print_line(_served(described), "dim")
     for line in certified["standing"].splitlines():
         print_line(line, "dim" if certified["certified"] else "yellow")
     print_line()
@@ -213,6 +239,7 @@ def _print_plan(plan: Plan, doc: str, certified: dict[str, Any]) -> None:
     print_table(
         ("feature", "type", "definition", "doc"),
         [(each["name"], each["type"], each["definition"], each["doc"]) for each in described["features"]],
+        wrap=("definition", "doc"),
     )
     print_line()
     print_table(
@@ -221,28 +248,53 @@ def _print_plan(plan: Plan, doc: str, certified: dict[str, Any]) -> None:
             (each["name"], each["version"], ", ".join(each["inputs"]), each["state"] or "")
             for each in described["views"]
         ],
+        wrap=("asked by",),
     )
     print_line()
     print_table(
-        ("state", "source", "key", "windows", "folds"),
+        ("state", "online", "source", "key", "windows", "folds"),
         [
-            (each["id"], each["source"], ", ".join(each["key"]), ", ".join(each["windows"]), each["folds"])
+            (
+                *(each["id"], "built" if each["built"] else "to be built", each["source"]),
+                *(", ".join(each["key"]), ", ".join(each["windows"]), each["folds"]),
+            )
             for each in described["states"]
         ],
+        wrap=("key", "windows"),
     )
     sizes = (
         counted(len(plan.outputs), "feature"),
         counted(len(plan.views), "view"),
         counted(len(plan.states), "state"),
     )
-    print_line(f"\n{', '.join(sizes)}\n")
+    print_line(f"\n{', '.join(sizes)}")
+    lacking = sum(not each["built"] for each in described["states"])
+    if lacking:
+        print_line(f"{counted(lacking, 'state')} to be built: run `featurestore materialize --missing`", "yellow")
+    print_line()
 
 
-def _described(plan: Plan, doc: str) -> dict[str, Any]:
+def _served(described: dict[str, Any]) -> str:
+    """Which version the online state answers, and which one it will answer when it was built again."""
+    served, after = described["served_version"], described["next_version"]
+    if served is None:
+        told = f"; `featurestore materialize` serves it as {after}" if after else ""
+        return f"not served yet{told}"
+    if served == after:
+        return f"served as {served}"
+    return f"served now as {served}; after `featurestore materialize` as {after or 'what the static tables make of it'}"
+
+
+def _described(plan: Plan, doc: str, known: Materialized) -> dict[str, Any]:
+    lacking = to_be_built(plan.views, known.states)
+    static = [state for state in plan.states if state.scan.event_at is None]
+    seen = [(state.scan.source, known.states[state.id].content) for state in static if state.id in known.states]
     views = {view.name: view for view in plan.views}
     return {
         "name": plan.name,
         "version": plan.version,
+        "served_version": known.versions.get(plan.name),
+        "next_version": plan.version_with(seen) if len(seen) == len(static) else None,
         "static_sources": list(plan.static_sources),
         "doc": doc,
         "inputs": [{"name": each.name, "type": str(each.dtype), "key": each.key} for each in plan.inputs],
@@ -266,6 +318,7 @@ def _described(plan: Plan, doc: str) -> dict[str, Any]:
                 "key": list(state.key),
                 "windows": _windows(plan, state),
                 "folds": len(state.folds),
+                "built": state.id not in lacking,
             }
             for state in plan.states
         ],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurestore.cli.completion import sources as sources_named
 from featurestore.cli.progress import Working
 from featurestore.cli.session import Json, session_of
 from featurestore.cli.tables import print_line, print_table
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 def quarantine(
     context: typer.Context,
-    source: Annotated[str | None, typer.Argument(metavar="SOURCE", help="A source; all when left out.")] = None,
+    source: Annotated[
+        str | None, typer.Argument(metavar="SOURCE", help="A source; all when left out.", autocompletion=sources_named)
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Rows of each source to show.")] = 20,
     as_json: Json = False,
 ) -> None:
@@ -38,7 +41,7 @@ def quarantine(
         return
     lines = [line for each in found for line in _lines(each)]
     if lines:
-        print_table(("source", "where", "reason", "row"), lines)
+        print_table(("source", "where", "reason", "row"), lines, wrap=("where", "reason", "row"))
     pushed, unusable = sum(each.pushed_rows for each in found), sum(each.unusable_rows for each in found)
     print_line(f"{counted(pushed, 'row')} set aside when pushed, {counted(unusable, 'row')} in files and logs")
 

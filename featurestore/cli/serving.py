@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurestore.cli.completion import FeatureSetName, SourceName
 from featurestore.cli.progress import Working
 from featurestore.cli.session import Json, RequireCertificate, session_of
 from featurestore.cli.tables import print_line, print_table
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def ingest(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A source.")],
+    source: SourceName,
     rows: Annotated[
         list[str],
         typer.Argument(
@@ -55,7 +56,7 @@ def ingest(
 
 def lookup(
     context: typer.Context,
-    feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
+    feature_set: FeatureSetName,
     inputs: Annotated[
         list[str] | None, typer.Argument(metavar="NAME=VALUE", help="What is asked for; null or nothing is null.")
     ] = None,
@@ -93,7 +94,7 @@ def lookup(
         if file is not None:
             print_line(f"question {place}", "bold")
         lines = [(name, shown(value), statuses[name]) for name, value in values.items()]
-        print_table(("feature", "value", "status"), lines)
+        print_table(("feature", "value", "status"), lines, wrap=("value",))
         print_line()
     print_line(f"{feature_set} version {vectors.version} as of {plain_value(vectors.as_of)}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurestore.cli.completion import FeatureSetName
 from featurestore.cli.progress import Working
 from featurestore.cli.session import Json, session_of
 from featurestore.cli.tables import print_line, print_table
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def skew(
     context: typer.Context,
-    feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
+    feature_set: FeatureSetName,
     since: Annotated[
         str | None,
         typer.Option("--since", metavar="WHEN", help="An instant, or how long ago, such as 6h or 7d; 1d by default."),
@@ -84,7 +85,7 @@ def skew(
 
 def drift(
     context: typer.Context,
-    feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
+    feature_set: FeatureSetName,
     training: Annotated[Path, typer.Argument(metavar="TRAINING", help="A training set that `dataset` wrote.")],
     since: Annotated[
         str, typer.Option("--since", metavar="WHEN", help="An instant, or how long ago, such as 6h or 7d.")

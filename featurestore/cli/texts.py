@@ -66,3 +66,16 @@ def counted(count: int, noun: str) -> str:
     ('1 row', '2,000 rows')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def ago(at_us: int, now_us: int) -> str:
+    """How long ago an instant was, in the unit in which it is read at a glance.
+
+    >>> ago(0, 90_000_000), ago(0, 3 * 86_400_000_000), ago(5, 0)
+    ('1 min ago', '3 d ago', 'just now')
+    """
+    seconds = (now_us - at_us) // 1_000_000
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        if seconds >= length:
+            return f"{seconds // length:,} {unit} ago"
+    return "just now"

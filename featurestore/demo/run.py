@@ -19,13 +19,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from featurestore.check.verify import verify
+from featurestore.check.verify import certify, verify
 from featurestore.demo.flights import write
 from featurestore.demo.leaks import naive_join_leaks
 from featurestore.errors import ConfigError, ParityError, StoreUnavailable
+from featurestore.plan.certificates import standing
 from featurestore.plan.nodes import Plan
 from featurestore.semantics.dtypes import DType, canonical
 from featurestore.serve.wire import json_value
@@ -35,6 +38,7 @@ FEATURE_SET = "arrival_delay"
 TABLES = ("arrivals", "departures", "trips", "weather", "planes", "airports")
 CELLS, ROWS = 150_000, 8_000
 """Cells to compare and rows of a source to replay: enough to meet every feature, few enough for a first look."""
+DEMO_SEED = 0
 LOOKUPS = 3
 LAST_WEATHER = datetime(2013, 12, 30, 23, tzinfo=UTC)
 STEPS = 6
@@ -70,7 +74,10 @@ def run(root: Path, *, environment: str | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         plan = store.plan(FEATURE_SET)
         with screen.step("the training set of the year, every feature as of the scheduled departure"):
-            built = store.dataset(FEATURE_SET, data.resolve() / "trips.parquet", as_of="scheduled_at")
+            trips = data.resolve() / "trips.parquet"
+            screen.doing(f"{pq.read_metadata(trips).num_rows:,} rows")
+            built = store.dataset(FEATURE_SET, trips, as_of="scheduled_at", progress=screen.progress)
+            screen.progress("writing the file", 3, 3)
             train = built.write(folder / "train.parquet")
             screen.say(f"{len(built):,} rows, {len(plan.outputs)} features, version {built.version}, in {train}")
         with screen.step("the same history as online state"):
@@ -84,7 +91,13 @@ def run(root: Path, *, environment: str | None = None) -> None:
             _compare(address, plan, built.version, _last_flights(built.table), screen)
         with screen.step("both roads on one history, bit by bit"):
             parity = verify(
-                plan, store.history, store.online.writer, cells=CELLS, most_rows=ROWS, progress=screen.progress
+                plan,
+                store.history,
+                store.online.writer,
+                cells=CELLS,
+                seed=DEMO_SEED,
+                most_rows=ROWS,
+                progress=screen.progress,
             )
             share = parity.nonnull / parity.cells
             replayed = ", ".join(f"{count:,} of {source}" for source, count in parity.rows.items())
@@ -97,11 +110,13 @@ def run(root: Path, *, environment: str | None = None) -> None:
                     has=[feature.name for feature in parity.features if feature.differing],
                     fix=f"run `featurestore verify {FEATURE_SET}`, which shows an example of each",
                 )
+            certify(store.config.home, plan, parity, DEMO_SEED)
+            screen.say(f"{standing(store.config.home, plan.name, parity.version)}")
     program = "featurestore" if shutil.which("featurestore") else sys.argv[0]
     print(
         f"\ndone in {time.monotonic() - started_s:.0f} s\n"
         f"  data          {data}\n  definitions   {root / 'definitions' / 'flights.py'}\n  training set  {train}\n"
-        f"next\n  {program} plan {FEATURE_SET}\n  {program} verify {FEATURE_SET}\n  {program} serve"
+        f"next\n  {program} plan {FEATURE_SET}\n  {program} status\n  {program} show {train}\n  {program} serve"
     )
 
 
@@ -112,6 +127,7 @@ class _Screen:
         width = None if sys.stdout.isatty() else 200
         self.console = Console(width=width, highlight=False, markup=False, emoji=False)
         self._status = self.console.status("")
+        self._doing = _Doing(time.monotonic())
         self._steps = 0
 
     @contextmanager
@@ -119,7 +135,8 @@ class _Screen:
         self._steps += 1
         self.console.print(f"[{self._steps}/{STEPS}] {title}", style="bold", soft_wrap=True)
         started_s = time.monotonic()
-        self._status.update("...")
+        self._doing = _Doing(started_s)
+        self._status.update(self._doing)
         with self._status:
             yield
         self.console.print(f"      {time.monotonic() - started_s:.1f} s", style="dim")
@@ -127,8 +144,23 @@ class _Screen:
     def say(self, text: str) -> None:
         self.console.print("\n".join(f"      {line}" for line in text.split("\n")), soft_wrap=True)
 
+    def doing(self, rows: str) -> None:
+        """How much this step works on."""
+        self._doing.rows = rows
+
     def progress(self, what: str, done: int, total: int) -> None:
-        self._status.update(f"{done}/{total} {what}")
+        self._doing.what = f"{done}/{total} {what}"
+
+
+class _Doing:
+    """What is being done, on how much, and for how long; a terminal asks for it several times a second."""
+
+    def __init__(self, started_s: float) -> None:
+        self.what, self.rows, self._started_s = "", "", started_s
+
+    def __rich__(self) -> Text:
+        seconds = f"{time.monotonic() - self._started_s:.0f} s"
+        return Text("  ".join(part for part in (self.what, self.rows, seconds) if part))
 
 
 @contextmanager
@@ -214,8 +246,9 @@ def _compare(address: str, plan: Plan, version: str, rows: list[dict[str, Any]],
 
 def _print_side_by_side(flight: str, plan: Plan, served: list[Any], trained: list[Any], screen: _Screen) -> None:
     table = Table(title=flight, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for head in ("feature", "served over HTTP", "training row"):
-        table.add_column(head)
+    table.add_column("feature", no_wrap=True, min_width=max(len(output.name) for output in plan.outputs))
+    for head in ("served over HTTP", "training row"):
+        table.add_column(head, overflow="fold")
     for output, there, here in zip(plan.outputs, served, trained, strict=True):
         table.add_row(output.name, json.dumps(there), json.dumps(here))
     screen.console.print(table)

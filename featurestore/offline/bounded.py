@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from featurestore.offline.about import with_about
 from featurestore.offline.accounts import account_of, check_usable, counted_sql
 from featurestore.offline.buckets import (
     ANSWER_GROUP_ROWS,
@@ -78,6 +79,7 @@ class Built:
     buckets: int
     kept: int
     notes: tuple[str, ...]
+    about: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -116,11 +118,11 @@ def build_bounded(
     buckets: int,
     statuses: bool,
     threads: int | None,
-    certify: Callable[[str], object],
+    describe: Callable[[str], dict[str, str]],
     progress: Progress | None,
 ) -> Built:
-    """Build a training set in buckets, into the file `to` or else as a table. `certify` is told the version before the
-    file is begun.
+    """Build a training set in buckets, into the file `to` or else as a table. `describe` gives the metadata of the file
+    for a version, before the file is begun.
 
     Raises: as `build_dataset`.
     """
@@ -148,19 +150,27 @@ def build_bounded(
                 connection.execute(f"CREATE OR REPLACE TEMP VIEW asked AS {read_sql([asked])}")
                 notes = notes_of(connection, plan, spine.rows)
                 accounts, version = _read(build)
-                certify(version)
+                about = describe(version)
                 answers = {part.name: _answer(build, part, asked, spine.rows) for part in parts}
                 build.tell("writing the file")
                 target = to or work.folder / "dataset.parquet"
                 with written(target) as path:
                     _write(
-                        build, spine, asked, answers, path, seen, limit_bytes(bounds.memory_limit), statuses=statuses
+                        build,
+                        spine,
+                        asked,
+                        answers,
+                        path,
+                        seen,
+                        limit_bytes(bounds.memory_limit),
+                        about,
+                        statuses=statuses,
                     )
         finally:
             connection.close()
-        held = target if to is not None else pq.ParquetFile(target).read()
+        held = target if to is not None else pq.ParquetFile(target).read().replace_schema_metadata(None)
         text = ";\n\n".join(build.texts)
-        return Built(held, text, version, accounts, spine.rows, work.buckets, work.kept, notes)
+        return Built(held, text, version, accounts, spine.rows, work.buckets, work.kept, notes, about)
 
 
 @contextmanager
@@ -250,6 +260,7 @@ def _write(
     target: Path,
     seen: list[Any],
     limit: int,
+    about: dict[str, str],
     *,
     statuses: bool,
 ) -> None:
@@ -278,7 +289,7 @@ def _write(
                 check_spine(spine, seen)
                 found = interruptible(connection, features, first)
                 whole = side_by_side(table, found, plan, statuses=statuses)
-                writer = writer or Writer(target, whole.schema)
+                writer = writer or Writer(target, with_about(whole.schema, about))
                 writer.write(whole)
                 first += portion
         finally:

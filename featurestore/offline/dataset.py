@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from featurestore.offline.about import about_of, spine_note, with_about
 from featurestore.offline.accounts import account_of, check_usable, counted_sql, read_source
 from featurestore.offline.bounded import Bounds, Progress, build_bounded
 from featurestore.offline.choices import NO_CHOICES, Choices, choose, straight_sources
@@ -29,6 +30,7 @@ from featurestore.offline.connection import (
 )
 from featurestore.offline.content import content_of
 from featurestore.offline.explain import explained
+from featurestore.offline.first_rows import first_rows
 from featurestore.offline.interrupts import interruptible
 from featurestore.offline.memory import buckets_for, limit_bytes, memory_told
 from featurestore.offline.python_functions import calling, row_functions
@@ -60,6 +62,7 @@ class Dataset:
     `version` is the feature set's, with the content of the static tables that it read (R20). `set_aside` says for each
     source, by name, how many rows were read and what of them does not count (R16). `certificate` is that of the
     version; None when it has none. `notes` say what is odd about the spine: rows without a key, rows that come twice.
+    `about` is the metadata of its file.
     """
 
     held: pa.Table | Path
@@ -69,6 +72,7 @@ class Dataset:
     explanation: str = ""
     certificate: Certificate | None = None
     notes: tuple[str, ...] = ()
+    about: dict[str, str] = field(default_factory=dict)
 
     @property
     def table(self) -> pa.Table:
@@ -106,7 +110,7 @@ class Dataset:
         check_target(path)
         with written(path) as partial:
             if isinstance(self.held, pa.Table):
-                write_table(self.held, partial)
+                write_table(self.held, partial, with_about(self.held.schema, self.about))
             else:
                 copyfile(self.held, partial)
         return Path(path)
@@ -141,17 +145,26 @@ def build_dataset(
     bounds: Bounds | None = None,
     certify: Callable[[str], object] = str,
     progress: Progress | None = None,
+    limit: int | None = None,
 ) -> Dataset:
     """Answer a spine, in memory or into the Parquet file `to`. The same input gives the same bytes, whatever the number
     of threads, the order of rows in files, and the bounds: what does not fit in these is built in buckets.
 
-    `certify` is told the version before anything is written, and may refuse it.
+    `certify` is told the version before anything is written, and may refuse it. With a `limit`, only so many rows of
+    the spine are answered, the first ones.
     Raises: InputError  and its kinds, when the spine or a source does not fit the definitions.
             RowFunctionFailed  when a row function does.
             OutOfMemory  when there is too little.
     """
     if to is not None:
         check_target(to)
+    note = spine_note(spine, history.root, limit)
+    if limit is not None:
+        spine = first_rows(spine, history.root, limit, plan, as_of)
+
+    def describe(version: str) -> dict[str, str]:
+        return about_of(plan, version, as_of, note, statuses=statuses, certificate=certify(version))
+
     with memory_told(bounds.memory_limit if bounds else None):
         if bounds is None:
             held = held_spine(spine, history.root, plan, as_of)
@@ -162,16 +175,16 @@ def build_dataset(
             if buckets > 1 or bounds.buckets:
                 clock = _Clock()
                 done = build_bounded(
-                    plan, given, as_of, history, to, bounds, buckets, statuses, threads, certify, progress
+                    plan, given, as_of, history, to, bounds, buckets, statuses, threads, describe, progress
                 )
                 clock.took(f"in {done.buckets} buckets{', some kept from an earlier build' if done.kept else ''}")
                 told = explained(plan, as_of, done.rows, done.version, done.accounts, clock.seconds)
                 text = f"{_preamble(plan, done.sql)}{done.sql}"
-                return Dataset(done.held, text, done.version, done.accounts, told, notes=done.notes)
+                return Dataset(done.held, text, done.version, done.accounts, told, notes=done.notes, about=done.about)
             with _spilling(bounds) as spill:
                 held = held_spine(spine, history.root, plan, as_of)
                 built = _at_once(plan, held, as_of, history, statuses, threads, progress, bounds.memory_limit, spill)
-    certify(built.version)
+    built = replace(built, about=describe(built.version))
     return built if to is None else replace(built, held=built.write(to))
 
 

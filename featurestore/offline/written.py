@@ -38,9 +38,9 @@ class Writer:
         self._file.close()
 
 
-def write_table(table: pa.Table, path: Path) -> None:
-    """Write a whole training set."""
-    writer = Writer(path, table.schema)
+def write_table(table: pa.Table, path: Path, schema: pa.Schema | None = None) -> None:
+    """Write a whole training set; `schema` is that of the table, where it has metadata for the file."""
+    writer = Writer(path, schema or table.schema)
     try:
         writer.write(table)
     finally:

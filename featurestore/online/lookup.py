@@ -12,7 +12,15 @@ import redis
 from featurestore.errors import AsOfTooLate, InputError, StoreEmpty, StoreUnavailable
 from featurestore.online.answers import Answers, answers_of, check_reach
 from featurestore.online.keys import generation_prefix, pointer_name
-from featurestore.online.pointers import Pointer, Position, decode_pointer, position, reaching, read_pointers
+from featurestore.online.pointers import (
+    Pointer,
+    Position,
+    decode_pointer,
+    decode_pointers,
+    position,
+    reaching,
+    read_pointers,
+)
 from featurestore.online.questions import NO_KEY, Key, Keys, Road
 from featurestore.online.trips import AsyncExchange, Command, exchange_of, time_us
 from featurestore.online.vectors import Vectors
@@ -252,8 +260,7 @@ class LookupRoad:
 
     def _read_pointers(self, states: Sequence[State]) -> Steps[None]:
         [found] = yield [(b"MGET", *[pointer_name(self._project, state.id) for state in states])]
-        for state, data in zip(states, found, strict=True):
-            self._pointers[state.id] = decode_pointer(data, state)
+        self._pointers |= decode_pointers(found, states)
 
     def _now_us(self, pointers: Any) -> int:
         """An instant after all that is merged and not after the server's clock, but before what is being merged."""

@@ -12,14 +12,14 @@ from typing import Any
 
 import redis
 
-from featurestore.errors import FeatureStoreError, StoreBehind, StoreEmpty, StoreError, StoreUnavailable
+from featurestore.errors import FeatureStoreError, StoreBehind, StoreError, StoreUnavailable
 from featurestore.log.event_log import EventLog
 from featurestore.log.quarantine import Quarantine
 from featurestore.log.served import ServedLog
 from featurestore.online.events import Checked, check_events, encode
 from featurestore.online.inputs import canonical_inputs
 from featurestore.online.lookup import LookupRoad
-from featurestore.online.pointers import Pointer
+from featurestore.online.pointers import Pointer, no_state
 from featurestore.online.request_id import checked_request_id, new_request_id
 from featurestore.online.state_store import StateStore
 from featurestore.online.trips import AsyncExchange
@@ -227,17 +227,12 @@ class OnlineStore:
 
     def check_ready(self, states: Sequence[State]) -> dict[str, Pointer]:
         """The states' pointers. Raises: StoreEmpty, StoreBehind  when a lookup could not be answered rightly (R15)."""
-        found: dict[str, Pointer] = {}
-        for state_id, pointer in self.states.pointers(states).items():
-            source = state_id.split(".")[0]
-            if pointer is None:
-                raise StoreEmpty(
-                    f"the online store holds no state for `{source}`",
-                    where=f"state `{state_id}`",
-                    fix="run `featurestore materialize`",
-                )
-            self._check_log(state_id, source, pointer)
-            found[state_id] = pointer
+        held = self.states.pointers(states)
+        found = {state_id: pointer for state_id, pointer in held.items() if pointer is not None}
+        if lacking := [state for state in states if state.id not in found]:
+            raise no_state(lacking)
+        for state_id, pointer in found.items():
+            self._check_log(state_id, state_id.split(".")[0], pointer)
         return found
 
     def _left_behind(self, state: State) -> bool:

@@ -75,15 +75,29 @@ class Position:
 def decode_pointer(data: bytes | None, state: State) -> Pointer:
     """A stored pointer. Raises: StoreEmpty  when the state was never published, or another version of the product
     wrote it."""
-    pointer, written = _decoded(data or b"{}")
-    if pointer is None:
-        raise StoreEmpty(
-            f"the online store holds no state for `{state.scan.source}` by {', '.join(state.key)} in this version",
-            where=f"state `{state.id}`",
-            has="nothing" if written is None else f"format {written}, which another version of the product wrote",
-            fix="run `featurestore materialize`",
-        )
-    return pointer
+    return decode_pointers([data], [state])[state.id]
+
+
+def decode_pointers(found: Sequence[bytes | None], states: Sequence[State]) -> dict[str, Pointer]:
+    """The stored pointers of states, by id. Raises: StoreEmpty  as `decode_pointer` does, naming every state that
+    lacks."""
+    decoded = [_decoded(data or b"{}") for data in found]
+    lacking = [(state, written) for state, (pointer, written) in zip(states, decoded, strict=True) if pointer is None]
+    if lacking:
+        raise no_state([state for state, _ in lacking], lacking[0][1])
+    return {state.id: pointer for state, (pointer, _) in zip(states, decoded, strict=True) if pointer is not None}
+
+
+def no_state(lacking: Sequence[State], written: int | None = None) -> StoreEmpty:
+    """The error that names the states which the store lacks; `written` is the format of one that cannot be read."""
+    first, others = lacking[0], len(lacking) - 1
+    more = f" and {others} more state{'s' if others > 1 else ''}" if others else ""
+    return StoreEmpty(
+        f"the online store holds no state for `{first.scan.source}` by {', '.join(first.key)}{more} in this version",
+        where=", ".join(f"state `{state.id}`" for state in lacking),
+        has="nothing" if written is None else f"format {written}, which another version of the product wrote",
+        fix="run `featurestore materialize --missing`",
+    )
 
 
 @lru_cache(maxsize=1_024)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from featurestore.plan.built import Built
 from featurestore.plan.nodes import Plan, digest
 from featurestore.plan.version import meaning_of_node, meaning_of_scan
 
@@ -28,6 +29,16 @@ class Changes:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.renamed)
+
+
+@dataclass(frozen=True, slots=True)
+class Materialized:
+    """What `materialize` published last: the meanings of each feature set's features, the states by id, and the version
+    that these states answer for each feature set (R20)."""
+
+    feature_sets: dict[str, Meanings] = field(default_factory=dict)
+    states: dict[str, Built] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def meanings(plan: Plan) -> Meanings:
@@ -61,21 +72,32 @@ def compare(before: Mapping[str, str], after: Mapping[str, str]) -> Changes:
     return Changes(tuple(added), tuple(removed), changed, tuple(renamed))
 
 
-def remember(home: Path, plans: Iterable[Plan]) -> None:
-    """Keep what the features of these plans mean, whole or not at all."""
+def remember(home: Path, plans: Iterable[Plan], built: Mapping[str, Built], *, partly: bool = False) -> None:
+    """Keep what the features of these plans mean, which states were published, and the versions that these answer;
+    whole or not at all. When states were built `partly`, all that was kept of the others stays."""
+    known = (remembered(home) if partly else None) or Materialized()
+    states = {**known.states, **built}
+    sets, versions = dict(known.feature_sets), dict(known.versions)
+    for plan in plans:
+        if all(state.id in states for state in plan.states):
+            sets[plan.name] = meanings(plan)
+            versions[plan.name] = plan.version_with((each.scan.source, states[each.id].content) for each in plan.states)
+    found = {"states": {name: asdict(each) for name, each in states.items()}, "versions": versions}
     path = _file(home)
     partial = path.with_suffix(".partial")
-    text = json.dumps({"format": FORMAT, "feature_sets": {plan.name: meanings(plan) for plan in plans}})
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(json.dumps({"format": FORMAT, "feature_sets": sets, **found}), encoding="utf-8")
     partial.replace(path)
 
 
-def remembered(home: Path) -> dict[str, Meanings] | None:
-    """What was kept, by feature set; None when nothing was, or another version of the product wrote it."""
+def remembered(home: Path) -> Materialized | None:
+    """What was kept; None when nothing was, or another version of the product wrote it."""
     try:
         found: Any = json.loads(_file(home).read_text(encoding="utf-8"))
-        return dict(found["feature_sets"]) if found["format"] == FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError):
+        if found["format"] != FORMAT:
+            return None
+        states = {str(name): Built(**each) for name, each in found.get("states", {}).items()}
+        return Materialized(dict(found["feature_sets"]), states, dict(found.get("versions", {})))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from featurestore.errors import FeatureStoreError, InputError
 from featurestore.online.request_id import checked_request_id, new_request_id
 from featurestore.serve.bodies import read_body
+from featurestore.serve.catalog import feature_set_json, feature_sets_json
 from featurestore.serve.describe import describe
 from featurestore.serve.lookups import PATH, Lookups
 from featurestore.serve.metrics import MEDIA_TYPE, Metrics
@@ -111,6 +112,14 @@ def _add_routes(app: FastAPI, service: Service, metrics: Metrics, max_body_bytes
         scan = service.scan(source)
         data = await read_body(request.scope, request.receive, max_body_bytes)
         return _json(await ingests.run(partial(service.ingest, scan, data, metrics)))
+
+    @app.get("/v1/feature_sets", tags=["lookup"], summary="The feature sets that are served")
+    async def feature_sets() -> Response:
+        return _json(feature_sets_json(service))
+
+    @app.get("/v1/feature_sets/{feature_set}", tags=["lookup"], summary="The inputs and features of a feature set")
+    async def one_feature_set(feature_set: str) -> Response:
+        return _json(feature_set_json(service, feature_set))
 
     @app.get("/healthz", tags=["health"], summary="Whether the process is alive")
     async def healthz() -> dict[str, str]:

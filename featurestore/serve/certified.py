@@ -62,6 +62,11 @@ class Certified:
         """The feature sets that have no certificate."""
         return [each for each in self._standings.values() if each.certificate is None]
 
+    def version(self, name: str) -> str | None:
+        """The version that a feature set is served as; None while the content of its static tables is not known."""
+        found = self._standings.get(name)
+        return None if found is None else found.version
+
     def told(self) -> dict[str, dict[str, object]]:
         """For each feature set whether it is certified, and by what or why not, as JSON values."""
         return {

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from featurestore.online.online_store import IngestReport
@@ -95,6 +95,12 @@ class Metrics:
         self._served_bytes = Counter(
             "featurestore_served_log_bytes", "Bytes of the serving log that were written.", registry=self.registry
         )
+        self._newer = Gauge(
+            "featurestore_definitions_newer",
+            "1 when definition files have changed since the service loaded them, else 0.",
+            multiprocess_mode="mostrecent",
+            registry=self.registry,
+        )
         # what every lookup counts is added up here and brought into the counters now and then: with several workers
         # each addition there is a write to a file
         self._pending: TallyOf[tuple[Counter, tuple[str, ...]]] = TallyOf()
@@ -150,6 +156,10 @@ class Metrics:
     def recovery_failed(self) -> None:
         """A look for such rows that failed."""
         self._recoveries.labels("failed").inc()
+
+    def definitions(self, *, newer: bool) -> None:
+        """Whether the files of definitions have changed since they were loaded."""
+        self._newer.set(int(newer))
 
     def served(self, counts: Mapping[str, int]) -> None:
         """What became of the serving log's records so far, and the bytes written."""

@@ -28,6 +28,7 @@ from featurestore.errors import ConfigError, StoreUnavailable
 from featurestore.plan.engines import warn_untested
 from featurestore.serve.app import MOST_BYTES, create_app
 from featurestore.serve.metrics import MULTIPROCESS
+from featurestore.serve.registered import registered
 from featurestore.serve.service import Service
 
 GRACE_S = 10
@@ -73,7 +74,8 @@ def run(
             )
             _leave_pandas_out()
             _spare_the_collector()
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            state = app.state.service.config.home
+            with registered(state, address, 1), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(app, listener, lambda: _announce(app.title, address)))
             return
         arguments = {
@@ -89,7 +91,8 @@ def run(
         try:
             _tell_certified(service)
             title = f"featurestore: {service.config.project}"
-            _supervise(arguments, workers, listener, lambda: _announce(title, address))
+            with registered(service.config.home, address, workers):
+                _supervise(arguments, workers, listener, lambda: _announce(title, address))
         finally:
             service.close()
 

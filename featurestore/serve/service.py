@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.config import read_config
+from featurestore.define.changed import LoadedFiles
 from featurestore.define.load import load_definitions
 from featurestore.errors import FeatureStoreError, StoreBehind, StoreUnavailable
 from featurestore.log.event_log import EventLog
@@ -60,6 +61,7 @@ class Service:
         require_certificate: bool = False,
     ) -> None:
         self.config = read_config(root, environment=environment, home=home)
+        self.loaded = LoadedFiles(self.config.root, self.config.definitions)
         self.definitions = load_definitions(self.config.root, self.config.definitions)
         self.plans: dict[str, Plan] = {
             name: plan_feature_set(feature_set) for name, feature_set in self.definitions.feature_sets.items()
@@ -150,12 +152,19 @@ class Service:
             "feature_sets": {name: content_version(plan, pointers) for name, plan in self.plans.items()},
             "certificates": self.certified.told(),
             "states": {state_id: {"applied": pointer.applied} for state_id, pointer in pointers.items()},
+            "definitions": self._definitions(),
         }
         return json.dumps(reply).encode()
+
+    def _definitions(self) -> dict[str, object]:
+        """Whether definition files have changed since this process loaded them: it answers by the old ones."""
+        changed = self.loaded.changed()
+        return {"newer": True, "changed": changed, "fix": "restart the service"} if changed else {"newer": False}
 
     def recover(self, metrics: Metrics) -> None:
         """Apply what a dead writer left; start a server of our own that died; see what is certified. Failures are
         counted, and logged once."""
+        metrics.definitions(newer=bool(self.loaded.changed()))
         try:
             try:
                 metrics.recovered(self.online.recover(self.states))

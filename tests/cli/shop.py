@@ -17,7 +17,7 @@ DEFINITIONS = '''"""Visits of users, as a shop would write it."""
 from datetime import date, datetime
 
 from featurestore import (
-    Column, Entity, EventTime, FeatureSet, FeatureView, Parquet, Request, RowId, Source, feature, rows,
+    Column, Csv, Entity, EventTime, FeatureSet, FeatureView, Parquet, Request, RowId, Source, feature, rows,
 )
 
 

@@ -14,8 +14,20 @@ import pytest
 from tests.cli.shop import Cli
 
 COMMANDS = (
-    *("init", "plan", "dataset", "materialize", "ingest", "lookup", "serve", "quarantine"),
-    *("verify", "skew", "audit", "drift", "demo"),
+    *(
+        "init",
+        "plan",
+        "status",
+        "describe",
+        "dataset",
+        "show",
+        "materialize",
+        "ingest",
+        "lookup",
+        "serve",
+        "quarantine",
+    ),
+    *("verify", "skew", "audit", "drift", "demo", "list"),
 )
 HEAVY = ("duckdb", "pyarrow", "pandas", "numpy", "redis", "fastapi", "featurestore.store")
 COMMAND = [sys.executable, "-m", "featurestore.cli"]
@@ -88,6 +100,10 @@ def test_environment_option_chooses_the_settings(project: Path, cli: Cli) -> Non
     with (project / "featurestore.toml").open("a") as file:
         file.write('[environments.test]\ndefinitions = "elsewhere"\n')
     assert "there are no definitions in `elsewhere`" in cli("--env", "test", "plan").err
+    assert "there are no definitions in `elsewhere`" in cli("plan", "--env", "test").err
+    assert "there are no definitions in `elsewhere`" in cli("plan", "--env=test", "visits").err
+    assert cli("plan", "--env").code == 2
+    assert cli("describe", "--", "--env").err.startswith("UnknownFeature: nothing is called `--env`")
     ran = cli("--env", "tset", "plan")
     assert (ran.code, ran.err.splitlines()[-2:]) == (1, ["  has  test", "  fix  write `test`"])
 

@@ -129,7 +129,7 @@ def test_a_store_that_was_never_filled_answers_nothing(project: Path, cli: Cli) 
     """Before `materialize`, a lookup is an error and never nulls (R15)."""
     ran = cli("lookup", "visits", "user=1", "--json")
     assert (ran.code, ran.json["error"]["name"]) == (1, "StoreEmpty")
-    assert ran.err.endswith("  fix  run `featurestore materialize`\n")
+    assert ran.err.endswith("  fix  run `featurestore materialize --missing`\n")
 
 
 def test_a_server_that_is_away_is_named(project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,11 +28,13 @@ def test_dataset_is_written_as_the_library_gives_it(project: Path, cli: Cli) -> 
         "version": expected.version,
         "rows": 12,
         "features": 5,
+        "limit": None,
         "file": "train.parquet",
         "preview": None,
         "set_aside": {"Visit": expected.set_aside["Visit"].to_json()},
         "warnings": [],
         "notes": list(expected.notes),
+        "explanation": None,
     }
     assert "12 rows, 5 features" in cli(*ASK, "--out", "train.parquet").out
 
@@ -47,6 +49,54 @@ def test_dataset_without_a_file_shows_ten_rows(project: Path, cli: Cli) -> None:
     assert len(preview) == 10
     assert preview[1]["asked_at"] == "2024-01-01T01:01:00.000000Z"
     assert preview[1]["visits__pages"] == ["/51", "/56"]
+
+
+@pytest.mark.parametrize(
+    "spine",
+    ["spine.parquet", "spine.csv", "SELECT * FROM 'spine.parquet' ORDER BY user DESC"],
+    ids=["parquet", "csv", "select"],
+)
+def test_a_limit_takes_the_first_rows_of_the_spine(spine: str, project: Path, cli: Cli) -> None:
+    """`--limit` answers the first rows only, from every kind of spine, with the values that the whole set has; it is
+    said, and a file may be written with it."""
+    table = pq.read_table("spine.parquet")
+    lines = [f"{row['user']},{row['label']},{row['asked_at'].isoformat()}" for row in table.to_pylist()]
+    Path("spine.csv").write_text("\n".join(["user,label,asked_at", *lines]))
+    asked = ("dataset", "visits", spine, "--as-of", "asked_at")
+    assert cli(*asked, "--out", "all.parquet").code == 0
+    ran = cli(*asked, "--out", "some.parquet", "--limit", "3")
+    assert ran.out.splitlines()[-1] == "only the first 3 rows of the spine"
+    assert pq.read_table("some.parquet").equals(pq.read_table("all.parquet").slice(0, 3))
+    found = cli(*asked, "--limit", "2", "--json").json
+    assert (found["rows"], found["limit"], len(found["preview"])) == (2, 2, 2)
+    assert cli(*asked).out.splitlines()[-1] == (
+        "only the first 10 rows of the spine; --limit N takes more, --out FILE.parquet all"
+    )
+    assert "only the first" not in cli(*asked, "--limit", "13").out
+
+
+def test_show_prints_what_a_file_says_of_itself(project: Path, cli: Cli) -> None:
+    """`show` needs no project: version, spine, certificate and the columns with what each is; JSON has the same."""
+    version = cli(*ASK, "--out", "train.parquet", "--statuses", "--limit", "3", "--json").json["version"]
+    (project / "featurestore.toml").unlink()
+    ran = cli("show", "train.parquet")
+    assert ran.code == 0, ran.err
+    lines = [" ".join(line.split()) for line in ran.out.splitlines()]
+    assert lines[0] == "train.parquet: 3 rows, 13 columns"
+    assert {"feature set visits", f"version {version}", "spine spine.parquet, its first 3 rows"} <= set(lines)
+    assert "certificate none: this version was not verified when the file was written" in lines
+    assert {"user int64 input", "label int64 spine", "visits__pages list<string> feature"} <= set(lines)
+    assert {"visits__pages__status string status", "asked_at timestamp[us, tz=UTC] as of"} <= set(lines)
+    found = cli("show", "train.parquet", "--json").json
+    assert (found["rows"], found["version"], found["spine"]["limit"]) == (3, version, 3)
+    ran = cli("show", "spine.parquet")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "InputError: `spine.parquet` does not say what it is")
+
+
+def test_explain_says_how_it_was_computed(project: Path, cli: Cli) -> None:
+    """`--explain` prints what `Dataset.explain` gives, and puts it into the JSON."""
+    assert "\n    window 7d: " in cli(*ASK, "--explain").out
+    assert "window 7d: " in cli(*ASK, "--explain", "--json").json["explanation"]
 
 
 def test_dataset_takes_sql(project: Path, cli: Cli) -> None:
@@ -91,6 +141,19 @@ def test_a_spine_that_is_not_there_is_refused(project: Path, cli: Cli) -> None:
     """A spine file that does not exist is named."""
     ran = cli("dataset", "visits", "spline.parquet", "--as-of", "asked_at")
     assert (ran.code, ran.err.splitlines()[0]) == (1, "InputError: there is no spine file `spline.parquet`")
+
+
+@pytest.mark.parametrize("name", ["notes", "Notes", "Note", "Note.user"])
+def test_materialize_builds_the_states_of_a_name(name: str, project: Path, cli: Cli) -> None:
+    """`--only` takes a feature set, a view, a source or a state; another name is an error with the nearest one."""
+    ran = cli("materialize", "--only", name, "--json")
+    assert [each["state"].split(".")[0] for each in ran.json["states"]] == ["Note"]
+    assert cli("lookup", "notes", "user=1").code == 0
+    assert cli("lookup", "visits", "user=1").err.startswith("StoreEmpty: ")
+    ran = cli("materialize", "--only", "Nots")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "UnknownFeature: `Nots` names no state")
+    assert ran.err.endswith("  fix  write `Notes`\n")
+    assert len(cli("materialize", "--only", "Visits", "--only", "notes", "--json").json["states"]) == 2
 
 
 def test_materialize_accounts_for_every_row(project: Path, cli: Cli) -> None:

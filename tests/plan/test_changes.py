@@ -9,7 +9,8 @@ import pytest
 
 from featurestore import Column, Entity, EventTime, FeatureSet, FeatureView, Source, feature, rows
 from featurestore.plan.build import plan_feature_set
-from featurestore.plan.changes import Changes, compare, meanings, remember, remembered
+from featurestore.plan.built import Built
+from featurestore.plan.changes import Changes, Materialized, compare, meanings, remember, remembered
 from featurestore.plan.nodes import Plan
 
 
@@ -70,8 +71,15 @@ def test_what_was_materialised_is_remembered(tmp_path: Path) -> None:
     """What is kept is read again; what another version wrote, or nobody, is nothing."""
     assert remembered(tmp_path) is None
     plan = planned(**BEFORE)
-    remember(tmp_path, [plan])
-    assert remembered(tmp_path) == {"sold": meanings(plan)}
+    remember(tmp_path, [plan], {})  # none of its states was built
+    assert remembered(tmp_path) == Materialized()
+    built = {state.id: Built(longest_us=1) for state in plan.states}
+    remember(tmp_path, [plan], built)
+    assert remembered(tmp_path) == Materialized({"sold": meanings(plan)}, built, {"sold": plan.version})
+    remember(tmp_path, [], {"Other.key.1": Built("content")}, partly=True)
+    assert remembered(tmp_path) == Materialized(
+        {"sold": meanings(plan)}, {**built, "Other.key.1": Built("content")}, {"sold": plan.version}
+    )
     for text in ("", "{}", '{"format": 99, "feature_sets": {}}', "[1]"):
         (tmp_path / "materialized.json").write_text(text)
         assert remembered(tmp_path) is None

@@ -29,6 +29,8 @@ def test_every_call_is_described(document: dict[str, Any]) -> None:
         "/readyz",
         "/v1/events/Click",
         "/v1/events/Note",
+        "/v1/feature_sets",
+        "/v1/feature_sets/{feature_set}",
         "/v1/lookup/clicks",
         "/v1/lookup/everything",
         "/v1/lookup/lately",

@@ -56,7 +56,7 @@ def test_a_store_that_is_empty_is_not_ready_until_it_is_filled(project: Path) ->
         for reply in (served.client.get("/readyz"), served.lookup([question()])):
             assert reply.status_code == 503
             assert reply.json()["title"] == "StoreEmpty"
-            assert reply.json()["fix"] == "run `featurestore materialize`"
+            assert reply.json()["fix"] == "run `featurestore materialize --missing`"
             assert reply.headers["retry-after"] == "1"
         materialised(project)
         assert served.client.get("/readyz").status_code == 200
