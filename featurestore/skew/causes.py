@@ -94,7 +94,7 @@ CAUSES: dict[str, Cause] = {
         ),
         Cause(
             NOT_EXAMINED,
-            "the cause was not looked for: more rows than the limit would have to be computed again",
+            "the cause was not looked for, since that takes more rows than the limit",
             "compare shorter periods, with --since and --until",
         ),
         Cause(UNEXPLAINED, "nothing that was tried gives the value", "this is a fault to be reported"),

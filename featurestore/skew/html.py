@@ -156,9 +156,10 @@ COLUMNS = (
 
 def _features(report: SkewReport) -> Iterator[str]:
     yield tag("h2", "Features")
+    checked = " checked" if report.differing or report.compute_differing else ""
     yield (
         '<form class="tools" hidden><label>Find <input type="search" name="find"></label>'
-        '<label><input type="checkbox" name="differing"> only differing</label><output></output></form>'
+        f'<label><input type="checkbox" name="differing"{checked}> only differing</label><output></output></form>'
     )
     heads = []
     for name, kind in COLUMNS:
@@ -191,7 +192,7 @@ def _row(each: FeatureSkew, report: SkewReport) -> str:
         tag("td", shown, class_=f"{kind} {'differs' if each.differing else 'same'}", data_label=name, data_value=value)
         for (name, kind), (value, shown) in zip(COLUMNS, values, strict=True)
     ]
-    return tag("tr", *cells, data_differing=each.differing, data_name=each.name.lower())
+    return tag("tr", *cells, data_differing=each.differing + each.compute_differing, data_name=each.name.lower())
 
 
 def _sizes(report: SkewReport) -> Iterator[str]:
