@@ -30,17 +30,19 @@ from featurestore.plan.nodes import Plan, State, View
 TAG = "q.tag"
 MOST_AT_ONCE = 2_000_000
 """Rows that are laid out at once for questions which each see rows of their own."""
-MOST_ROWS = 40_000_000
+MOST_ROWS = 20_000_000
 """Rows that are laid out in all for these questions."""
 Tags = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What DuckDB may take of the machine: threads, and memory such as `2GB`; None is all that it likes."""
+    """What DuckDB may take of the machine: threads, and memory such as `2GB`; None is all that it likes. At most `rows`
+    rows are laid out for questions that each see rows of their own."""
 
     threads: int | None = None
     memory: str | None = None
+    rows: int = MOST_ROWS
 
 
 class Replay:

@@ -62,7 +62,7 @@ class Skew:
         heads = {state.scan.source: history.log.head(state.scan.source) for state in plan.states} if history.log else {}
         self.plan, self.history, self.spine = plan, replace(history, upto=heads | history.upto), spine
         self.holdings = None if manifests is None else Holdings(self.history, manifests)
-        self.limits = limits
+        self.limits = limits or Limits()
         self.now: Replay | None = None
         self.version = plan.version
         self.tallies: dict[str, Tally] = {}
@@ -95,7 +95,7 @@ class Skew:
                     replay.add("questions", portion)
                 held = None if self.holdings is None else self._held(self.holdings, then, now, portion)
                 training = None if self.spine is None else self.spine.inputs_of(fitted(portion, self.plan))
-                found = examine(now, then, held, training, begin=begin)
+                found = examine(now, then, held, training, begin=begin, most_rows=self.limits.rows)
                 begin("counts and examples")
                 self._take(found, then, held, portion)
         if self._faults() > before and served.version not in self.faulty:
@@ -152,6 +152,7 @@ class Skew:
             tuple(self.faulty),
             self.left,
             self.left_cells,
+            self.limits.rows,
         )
 
     def _held(self, holdings: Holdings, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:

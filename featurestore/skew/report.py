@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from featurestore.offline.replay import MOST_ROWS
 from featurestore.skew.causes import CAUSES, UNEXPLAINED
 
 
@@ -97,10 +96,10 @@ class SkewReport:
     """What was served in a period beside what training says of the same questions (R19).
 
     `computed` cells were computed again from the rows that the state held; `unproven` ones were not: those of
-    `left` questions, since that takes more rows than the limit, and the others since files that the state was built
-    from are no longer what they were. `versions` are those that served, the newest last; `against`
-    is the file of another system's vectors, and then nothing is computed again. `faulty` are the versions that gave
-    cells which differ in computation or without a cause.
+    `left` questions, since that takes more rows than the limit `most_rows`, and the others since files that the state
+    was built from are no longer what they were. `versions` are those that served, the newest last; `against` is the
+    file of another system's vectors, and then nothing is computed again. `faulty` are the versions that gave cells
+    which differ in computation or without a cause.
     """
 
     feature_set: str
@@ -121,6 +120,7 @@ class SkewReport:
     faulty: tuple[str, ...] = ()
     left: int = 0
     left_cells: int = 0
+    most_rows: int = 0
 
     @property
     def cells(self) -> int:
@@ -179,8 +179,8 @@ class SkewReport:
             lines.append(f"{count:,} cells could not be computed again: their history is no longer what it was")
         if self.left:
             lines.append(
-                f"{self.left_cells:,} cells of {self.left:,} questions were not computed again: more rows than the "
-                f"limit of {MOST_ROWS:,} would have to be laid out; compare shorter periods, with --since and --until"
+                f"{self.left_cells:,} cells of {self.left:,} questions were not computed again: that takes more "
+                f"rows than the limit of {self.most_rows:,}; compare shorter periods, with --since and --until"
             )
         return lines
 
