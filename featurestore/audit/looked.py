@@ -1,10 +1,10 @@
-"""Which files of the serving log the audit has looked at: remembered on disk, so that a restart looks at none twice and
-leaves none out.
+"""Which files of the serving log the audit has compared: persisted, so that restarts neither repeat nor skip a file.
 
     <home>/audit/looked.sqlite
 
-A file of the log is whole when it has its name and is never changed, so its name is all that has to be remembered;
-files that another process writes late, or that are copied in, are met like any other.
+A file of the log is whole when it has its name and is never changed, so its name and the share of its lookups that was
+compared are all that has to be remembered: with a larger share, only the others are compared. Files that another
+process writes late, or that are copied in, are met like any other.
 """
 
 from __future__ import annotations
@@ -31,11 +31,15 @@ _SETTLED_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """A file of the serving log. Units: `written_us` microseconds UTC, not before its last record."""
+    """A file of the serving log, of which the share `done` was compared.
+
+    Units: `written_us` microseconds UTC, not before its last record.
+    """
 
     path: Path
     version: str
     written_us: int
+    done: float = 0.0
 
     @property
     def folder(self) -> str:
@@ -67,28 +71,33 @@ class Looked:
                 self._rows = sqlite3.connect(self._path, isolation_level=None)
                 self._rows.execute("PRAGMA synchronous = FULL")
                 self._rows.execute(
-                    "CREATE TABLE IF NOT EXISTS looked (look TEXT, folder TEXT, name TEXT, "
+                    "CREATE TABLE IF NOT EXISTS looked (look TEXT, folder TEXT, name TEXT, share REAL DEFAULT 1, "
                     "PRIMARY KEY (look, folder, name)) WITHOUT ROWID"
                 )
+                if "share" not in [name for _, name, *_ in self._rows.execute("PRAGMA table_info(looked)")]:
+                    self._rows.execute("ALTER TABLE looked ADD COLUMN share REAL DEFAULT 1")
             except BaseException:
                 unlock(lock)
                 raise
-        self._through: dict[tuple[str, str], int] = {}
+        self._through: dict[tuple[str, str, float], int] = {}
 
-    def waiting(self, look: str, feature_set: str, until_us: int) -> list[LogFile]:
-        """The files of a feature set that were not looked at and were written before an instant, oldest first."""
+    def waiting(self, look: str, feature_set: str, until_us: int, share: float = 1.0) -> list[LogFile]:
+        """The files of a feature set of which less than `share` was compared, written before an instant, oldest
+        first."""
         found: list[LogFile] = []
         for version in _folders(self.served / feature_set):
             for day in _folders(version):
-                found += self._waiting_of_day(look, version.name, day, until_us)
+                found += self._waiting_of_day(look, version.name, day, until_us, share)
         return sorted(found, key=lambda each: (each.written_us, each.path))
 
-    def remember(self, look: str, files: Iterable[LogFile]) -> None:
-        """Note that files were looked at, all of them or none."""
-        rows = [(look, each.folder, each.path.name) for each in files]
+    def remember(self, look: str, files: Iterable[LogFile], share: float = 1.0) -> None:
+        """Note that a share of these files was compared, of all of them or of none."""
+        rows = [(look, each.folder, each.path.name, share) for each in files]
         with told(self._path):
             self._rows.execute("BEGIN")
-            self._rows.executemany("INSERT OR IGNORE INTO looked VALUES (?, ?, ?)", rows)
+            self._rows.executemany(
+                "INSERT OR REPLACE INTO looked (look, folder, name, share) VALUES (?, ?, ?, ?)", rows
+            )
             self._rows.execute("COMMIT")
 
     def forget_removed(self) -> None:
@@ -109,22 +118,22 @@ class Looked:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _waiting_of_day(self, look: str, version: str, day: Path, until_us: int) -> Sequence[LogFile]:
+    def _waiting_of_day(self, look: str, version: str, day: Path, until_us: int, share: float) -> Sequence[LogFile]:
         with suppress(FileNotFoundError):
             changed_ns = day.stat().st_mtime_ns
-            if self._through.get((look, str(day))) == changed_ns:
+            if self._through.get((look, str(day), share)) == changed_ns:
                 return ()
             settled = time.time_ns() - changed_ns > _SETTLED_S * 1e9
             with os.scandir(day) as entries:
                 there = [each for each in entries if each.name.endswith(SUFFIX)]
             folder = "/".join(day.parts[-3:])
             with told(self._path):
-                query = "SELECT name FROM looked WHERE look = ? AND folder = ?"
-                known = {name for (name,) in self._rows.execute(query, (look, folder))}
-            new = [each for each in there if each.name not in known]
+                query = "SELECT name, share FROM looked WHERE look = ? AND folder = ?"
+                known = dict(self._rows.execute(query, (look, folder)).fetchall())
+            new = [each for each in there if each.name not in known or known[each.name] < share]
             if not new and settled:
-                self._through[look, str(day)] = changed_ns
-            found = [LogFile(Path(each.path), version, _written_us(each)) for each in new]
+                self._through[look, str(day), share] = changed_ns
+            found = [LogFile(Path(each.path), version, _written_us(each), known.get(each.name, 0.0)) for each in new]
             return [each for each in found if 0 < each.written_us <= until_us]
         return ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class Rounds:
     ) -> None:
         self._open_store, self._looked, self._metrics, self._settings = open_store, looked, metrics, settings
         self._unknown: set[str] = set()
+        self.lookups: Counter[str] = Counter()
+        """Lookups that were `new` in all rounds so far, and those of them that were `sampled`."""
 
     def round(self) -> Iterator[SkewReport]:
         """Compare all that is new and due, a part at a time; each part is remembered before it is told.
@@ -84,7 +87,7 @@ class Rounds:
     def _look_at(
         self, store: FeatureStore, plans: list[Plan], name: str, look: str, until_us: int
     ) -> Iterator[SkewReport]:
-        waiting = self._looked.waiting(look, name, until_us)
+        waiting = self._looked.waiting(look, name, until_us, self._settings.share)
         plan = next((each for each in plans if each.name == name), None)
         if plan is None and waiting:
             if name in store.definitions.feature_sets:
@@ -95,7 +98,7 @@ class Rounds:
             self._metrics.waiting(look, name, waiting[0].written_us)
             part, waiting = self._part(name, look, waiting)
             report = self._compare(store, plan, plans, look, part)
-            self._looked.remember(look, part)
+            self._looked.remember(look, part, self._settings.share)
             if report is not None:
                 self._metrics.compared(report, look)
                 yield report
@@ -109,7 +112,7 @@ class Rounds:
             rows = self._rows_of(name, look, file)
             if rows is not None:
                 part.append(file)
-                questions += rows * self._settings.share
+                questions += rows * (self._settings.share - file.done)
             if questions >= QUESTIONS_AT_ONCE:
                 return part, waiting[place + 1 :]
         return part, []
@@ -129,11 +132,11 @@ class Rounds:
         self, store: FeatureStore, plan: Plan, plans: list[Plan], look: str, part: list[LogFile]
     ) -> SkewReport | None:
         served = []
-        for version in dict.fromkeys(each.version for each in part):
-            files = [each for each in part if each.version == version]
+        for version, done in dict.fromkeys((each.version, each.done) for each in part):
+            files = [each for each in part if (each.version, each.done) == (version, done)]
             folder = files[0].path.parent.parent
             found = ServedVersion(plan.name, version, folder, tuple(each.path for each in files), 0, 2**62)
-            tables = list(asked_tables(found, self._settings.share))
+            tables = list(asked_tables(found, self._settings.share, done=done, counts=self.lookups))
             if not tables:
                 continue
             then = plan_of(found, plan, plans)

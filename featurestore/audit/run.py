@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -86,8 +87,9 @@ def run(
 
 def once(
     root: str | Path, settings: Settings, *, environment: str | None = None, home: str | Path | None = None
-) -> Iterator[SkewReport]:
-    """One round of all that is new: a report for each part that was compared, as it comes.
+) -> Generator[SkewReport, None, Counter[str]]:
+    """One round of all that is new: a report for each part that was compared, as it comes. Returns how many lookups
+    were `new`, and how many of them were `sampled`.
 
     Raises: ConfigError  as `run` does, and whatever a comparison raises.
     """
@@ -95,7 +97,9 @@ def once(
     config = read_config(root, environment=environment, home=home)
     open_store = partial(FeatureStore, root, environment=environment, home=home)
     with Looked(config.home) as looked:
-        yield from Rounds(open_store, looked, AuditMetrics(), settings).round()
+        rounds = Rounds(open_store, looked, AuditMetrics(), settings)
+        yield from rounds.round()
+    return rounds.lookups
 
 
 def _log(report: SkewReport) -> None:

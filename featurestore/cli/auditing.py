@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,17 +60,26 @@ def audit(
         every_s = duration_us(every) / 1e6
         run.run(Path("."), settings, every_s=every_s, host=host, port=port, environment=session.environment)
         return
-    reports = []
-    for report in run.once(Path("."), settings, environment=session.environment):
+    reports, lookups = [], Counter[str]()
+
+    def round_of_all() -> Iterator[SkewReport]:
+        lookups.update((yield from run.once(Path("."), settings, environment=session.environment)))
+
+    for report in round_of_all():
         reports.append(report)
         if not as_json:
             _print(report)
-        elif report.faulty:  # should a later one fail, this is not told otherwise
+        elif report.faulty:  # printed now, since a later one may fail
             print(report.told()[-1], file=sys.stderr)
+    new, sampled = lookups["new"], lookups["sampled"]
     if as_json:
         session.emit([report.to_json() for report in reports])
-    elif not reports:
+    elif not new and not reports:
         print_line("nothing new in the serving log")
+    elif sampled < new:
+        print_line(
+            f"{new:,} new lookups, {sampled:,} in the sample of {share * 100:g} %: --share 1 compares the others, too"
+        )
     if any(report.faulty for report in reports):
         raise typer.Exit(1)
 

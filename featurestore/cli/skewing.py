@@ -46,6 +46,7 @@ def skew(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the report as JUnit XML.")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="List features without a difference, too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Compare what was served with training, and name the cause of each difference.
@@ -74,11 +75,13 @@ def skew(
                 as_of=as_of,
                 progress=working,
             )
-    _write(report, html, junit)
+    written = _write(report, html, junit)
     if as_json:
         session.emit(report.to_json())
     else:
-        _print(report)
+        _print(report, every)
+        for path in written:
+            print_line(f"wrote {path}")
     if report.compute_differing or report.unexplained:
         raise typer.Exit(1)
 
@@ -134,21 +137,29 @@ def _pair(text: str) -> tuple[str, str]:
     return theirs, ours
 
 
-def _write(report: SkewReport, html: Path | None, junit: Path | None) -> None:
+def _write(report: SkewReport, html: Path | None, junit: Path | None) -> list[Path]:
+    """Write the reports that are wanted. Returns their paths."""
     from featurestore.skew.html import html_of
     from featurestore.skew.junit import junit_of
 
+    written = []
     for path, text_of in ((html, html_of), (junit, junit_of)):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text_of(report), encoding="utf-8")
+            written.append(path)
+    return written
 
 
-def _print(report: SkewReport) -> None:
-    print_table(
-        ("feature", "type", "cells", "differing", "share", "causes"),
-        [(each.name, each.dtype, each.cells, each.differing, _share(each), _causes(each)) for each in report.features],
-    )
+def _print(report: SkewReport, every: bool) -> None:
+    shown = [each for each in report.features if every or each.differing or each.compute_differing]
+    if shown:
+        print_table(
+            ("feature", "type", "cells", "differing", "share", "causes"),
+            [(each.name, each.dtype, each.cells, each.differing, _share(each), _causes(each)) for each in shown],
+        )
+    if equal := len(report.features) - len(shown):
+        print_line(f"{equal:,} of {len(report.features):,} features have no difference; --all lists them")
     *lines, verdict = report.told()
     print_line("")
     for line in lines:

@@ -29,6 +29,7 @@ def select_sql(
     canonical: bool = False,
     answered: dict[str, str] | None = None,
     tallies: Mapping[str, Tally] | None = None,
+    hidden: str = "",
 ) -> str:
     """The whole plan over a table `asked` (`spine_row`, `as_of_us`, `i_<input>`), one row out for each row in, in its
     order.
@@ -37,7 +38,8 @@ def select_sql(
     feature is followed by `<feature>__status`; with `canonical`, values stay as the product computes them. `answered`
     stands in for the sources: for each view with aggregates, a SELECT of `spine_row` and of the value `a<place>` and
     the status `s<place>` of each answer. The rows of a source with a tally are read by this statement and kept
-    meanwhile, and its first row has what was counted of them, in columns that `tally_names` names.
+    meanwhile, and its first row has what was counted of them, in columns that `tally_names` names. `hidden` is as
+    `state_sql` has it.
     """
     select, tallies = Ctes(), tallies or {}
     for source, body in scans.items():
@@ -47,7 +49,7 @@ def select_sql(
             tallied = f"SELECT {tally.counts} AS counts, {tally.reasons} AS reasons FROM {rows}"
             select.add(cte_name(source, "tally"), f"{source}: how many rows, and what of them does not count", tallied)
     states = () if answered is not None else plan.states
-    lanes = {state.id: _state_ctes(select, state, plan, choices) for state in states}
+    lanes = {state.id: _state_ctes(select, state, plan, choices, hidden) for state in states}
     for view in plan.views:
         _view_ctes(select, view, lanes, choices, answered)
     first, *others = dict.fromkeys(quoted(cte_name(output.view)) for output in plan.outputs)
@@ -74,7 +76,7 @@ def tally_names(source: str) -> tuple[str, str]:
     return f"{source}.counts", f"{source}.reasons"
 
 
-def _state_ctes(select: Ctes, state: State, plan: Plan, choices: Choices) -> str:
+def _state_ctes(select: Ctes, state: State, plan: Plan, choices: Choices, hidden: str) -> str:
     rows, known = quoted(cte_name(state.scan.source, "rows")), choices.known_of(state)
     answers = (answer for view in plan.views if view.state == state for answer in view.answers)
     uses = {state.folds[answer.fold]: None for answer in answers if not is_latest(state, answer, known)}
@@ -83,7 +85,13 @@ def _state_ctes(select: Ctes, state: State, plan: Plan, choices: Choices) -> str
     facts = select.add(
         state.id,
         f"{state.scan.source} by {', '.join(state.key)}: what each row brings",
-        state_sql(state, rows, once=known.once or state.scan.row_id is None, seen=choices.seen.get(state.id, ())),
+        state_sql(
+            state,
+            rows,
+            once=known.once or state.scan.row_id is None,
+            seen=choices.seen.get(state.id, ()),
+            hidden=hidden,
+        ),
     )
     if not uses:
         return facts

@@ -24,17 +24,19 @@ def key_names(state: State) -> list[str]:
     return [f"k{i}" for i in range(len(state.key))]
 
 
-def state_sql(state: State, rows: str, *, once: bool = False, seen: Sequence[str] = ()) -> str:
+def state_sql(state: State, rows: str, *, once: bool = False, seen: Sequence[str] = (), hidden: str = "") -> str:
     """A SELECT of one row a fact: key, times, order, identity, `v0..` derived inputs, `w0..` filters.
 
     Rows with a null key part are left out (they are unkeyed for this state), and of several deliveries of one fact
     one counts (R6). With `once` it is known that there is one only, and it goes without identity. Rows that do not
-    pass the tests of `seen`, by their keys and when they happened, are left out.
+    pass the tests of `seen`, by their keys and when they happened, are left out. `hidden` is a column with the last
+    instant as of which a row is not seen, if there is one.
     """
     compiler = SqlExpressions(_column)
     rows = staged(rows, (*state.inputs, *state.filters), compiler)
     keys = [f"{quoted(held(name))} AS k{i}" for i, name in enumerate(state.key)]
-    times = ["event_at_us", "known_at_us", "greatest(event_at_us, known_at_us) AS visible_at_us"]
+    later = f", {quoted(hidden)}" if hidden else ""
+    times = ["event_at_us", "known_at_us", f"greatest(event_at_us, known_at_us{later}) AS visible_at_us"]
     order = f"{quoted(held(state.scan.order))} AS order_by" if state.scan.order else "NULL AS order_by"
     inputs = [f"{compiler.value(node)} AS v{i}" for i, node in enumerate(state.inputs)]
     filters = [f"coalesce({compiler.value(node)}, FALSE) AS w{i}" for i, node in enumerate(state.filters)]
@@ -44,7 +46,7 @@ def state_sql(state: State, rows: str, *, once: bool = False, seen: Sequence[str
     names = ", ".join(quoted(held(name)) for name in state.key)
     first = (
         f"\n    QUALIFY row_number() OVER (PARTITION BY {names}, event_at_us, row_id ORDER BY "
-        f"known_at_us, fingerprint) = 1"
+        f"known_at_us, fingerprint{later}) = 1"
         if state.scan.row_id and not once
         else ""
     )

@@ -22,7 +22,7 @@ LATE_ROW, LAG, STALE, QUARANTINED = "late_row", "ingestion_lag", "stale_refresh"
 DEFINITION, INPUT, UNKNOWN, LOST = "definition_changed", "request_input_differs", "key_unknown", "state_lost"
 REBUILT, SHIFTED, WINDOW, NARROWED = "state_rebuilt", "time_shifted", "window_differs", "narrowed"
 ROUNDED, DEFAULTED, KEY_TYPE, OWN_ROW = "rounded", "default_filled", "key_type", "own_row_counted"
-UNKNOWN_YET, UNEXPLAINED = "not_yet_known_counted", "unexplained"
+UNKNOWN_YET, NOT_EXAMINED, UNEXPLAINED = "not_yet_known_counted", "not_examined", "unexplained"
 
 CAUSES: dict[str, Cause] = {
     cause.name: cause
@@ -45,7 +45,7 @@ CAUSES: dict[str, Cause] = {
         Cause(
             QUARANTINED,
             "a row was set aside when it was pushed, and is usable in the history",
-            "mend the sender: see `featurestore quarantine`",
+            "fix the sender: see `featurestore quarantine`",
         ),
         Cause(
             DEFINITION,
@@ -91,6 +91,11 @@ CAUSES: dict[str, Cause] = {
             UNKNOWN_YET,
             "rows were counted that happened before and were not yet known",
             "leave out rows whose KnownTime lies after the instant",
+        ),
+        Cause(
+            NOT_EXAMINED,
+            "the cause was not looked for, since that takes more rows than the limit",
+            "compare shorter periods, with --since and --until",
         ),
         Cause(UNEXPLAINED, "nothing that was tried gives the value", "this is a fault to be reported"),
     )

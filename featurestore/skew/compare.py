@@ -21,6 +21,7 @@ from featurestore.plan.certificates import note_skew, take_away
 from featurestore.plan.nodes import Output, Plan
 from featurestore.semantics.instants import instant_text
 from featurestore.skew.causes import UNEXPLAINED
+from featurestore.skew.examine import STEPS as EXAMINED
 from featurestore.skew.examine import Examined, examine, fitted
 from featurestore.skew.held import Held, Holdings
 from featurestore.skew.report import Bucket, Example, SkewReport
@@ -31,9 +32,12 @@ from featurestore.skew.trials import BIT, causes_of
 
 QUESTIONS_AT_ONCE = 100_000
 BUCKETS = 48
+STEPS = 3 + EXAMINED
+"""Steps of a portion, at most."""
 EXAMPLES = 3
 """Differing cells that are told in full, of each feature and cause."""
 Progress = Callable[[str, int, int], None]
+"""Progress callback: (step, done, total)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Skew:
         heads = {state.scan.source: history.log.head(state.scan.source) for state in plan.states} if history.log else {}
         self.plan, self.history, self.spine = plan, replace(history, upto=heads | history.upto), spine
         self.holdings = None if manifests is None else Holdings(self.history, manifests)
-        self.limits = limits
+        self.limits = limits or Limits()
         self.now: Replay | None = None
         self.version = plan.version
         self.tallies: dict[str, Tally] = {}
@@ -67,12 +71,13 @@ class Skew:
         self.moments: list[np.ndarray[Any, Any]] = []
         self.labels: list[np.ndarray[Any, Any]] = []
         self.compared: list[np.ndarray[Any, Any]] = []
-        self.questions = self.computed = self.unproven = 0
+        self.questions = self.computed = self.unproven = self.left = self.left_cells = 0
         self.versions: list[str] = []
         self.faulty: list[str] = []
 
-    def add(self, served: Served) -> None:
-        """Compare one part, portion by portion."""
+    def add(self, served: Served, begin: Callable[[str], object] = str) -> None:
+        """Compare one part, portion by portion. `begin` is called with each step, STEPS times for a portion."""
+        begin("the serving log")
         portions = _portions(served.tables)
         first = next(portions, None)
         if first is None:
@@ -82,6 +87,7 @@ class Skew:
         before = self._faults()
         second = next(portions, None)
         alone = second is None and self.spine is None  # else other keys are asked for, too
+        begin("the history")
         with self._both(served.plan, first, alone) as (now, then):
             self.version = now.version()
             for portion in chain([first], [] if second is None else [second], portions):
@@ -89,7 +95,9 @@ class Skew:
                     replay.add("questions", portion)
                 held = None if self.holdings is None else self._held(self.holdings, then, now, portion)
                 training = None if self.spine is None else self.spine.inputs_of(fitted(portion, self.plan))
-                self._take(examine(now, then, held, training), then, held, portion)
+                found = examine(now, then, held, training, begin=begin, most_rows=self.limits.rows)
+                begin("counts and examples")
+                self._take(found, then, held, portion)
         if self._faults() > before and served.version not in self.faulty:
             self.faulty.append(served.version)
 
@@ -142,6 +150,9 @@ class Skew:
             tuple(notes),
             seconds,
             tuple(self.faulty),
+            self.left,
+            self.left_cells,
+            self.limits.rows,
         )
 
     def _held(self, holdings: Holdings, then: Replay, now: Replay, portion: pa.Table) -> dict[str, Held]:
@@ -156,6 +167,8 @@ class Skew:
         self.questions += portion.num_rows
         self.computed += int(found.proven.sum()) if held is not None else 0
         self.unproven += int((~found.proven).sum())
+        self.left += int(found.left.sum())
+        self.left_cells += int((~found.proven[found.left]).sum())
         self.moments.append(moments)
         for cause, texts in found.evidence.items():
             known = self.evidence.setdefault(cause, [])
@@ -257,10 +270,8 @@ def skew(
     started = time.perf_counter()
     notes = [] if notes is None else notes
     with closing(Skew(plan, history, manifests, spine, limits)) as compared:
-        for done, part in enumerate(served):
-            if progress:
-                progress(f"version {part.version}", done, done + 1)
-            compared.add(part)
+        for place, part in enumerate(served):
+            compared.add(part, _Steps(progress, part.version, place * STEPS))
     if spine is not None:
         notes += spine.notes()
     if not compared.questions:
@@ -276,6 +287,20 @@ def skew(
     begin_us = int(moments.min()) if begin_us is None else begin_us
     end_us = int(moments.max()) + 1 if end_us is None else end_us
     return compared.report(begin_us, end_us, against, notes, time.perf_counter() - started)
+
+
+class _Steps:
+    """The steps of one part, each with its number among those of all parts so far."""
+
+    def __init__(self, progress: Progress | None, version: str, done: int) -> None:
+        self._progress, self._version, self._done, self._total = progress, version, done, done + STEPS
+
+    def __call__(self, step: str) -> None:
+        if self._done == self._total:  # a portion more
+            self._total += STEPS
+        if self._progress:
+            self._progress(f"{step} (version {self._version})", self._done, self._total)
+        self._done += 1
 
 
 def doubt(home: Path, report: SkewReport) -> None:

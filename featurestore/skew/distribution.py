@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -48,6 +48,10 @@ from featurestore.tables import storage_type
 FALSE_ALARMS = 0.01
 LEAST_EXPECTED = 5
 """Rows that a bin must lead one to expect in the smaller sample; neighbours are joined until it does."""
+LEAST_ROWS = LEAST_KEYS = 30
+"""Fewer served rows, or rows of fewer keys, support no alarm. Of few keys in training, half of them are enough."""
+REPEATED = 5
+"""Rows of each key, on average, from which on a note says that they are not independent."""
 SMOOTHING = 0.5
 """Added to every bin's count (Jeffreys), so that an empty one has a share and its logarithm is finite."""
 KOLMOGOROV_MEAN = math.sqrt(math.pi / 2) * math.log(2)
@@ -56,9 +60,20 @@ _NOWHERE = Path("/nonexistent")
 Bins = Sequence[tuple[int, int]]
 
 
-def compare_distributions(plan: Plan, training: pa.Table, served: pa.Table) -> DistributionReport:
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """How many different keys of a view the served rows have, and those of the training set; None if unknown."""
+
+    served: int
+    training: int | None = None
+
+
+def compare_distributions(
+    plan: Plan, training: pa.Table, served: pa.Table, keys: Mapping[str, Keys] | None = None
+) -> DistributionReport:
     """Compare two samples of a feature set's vectors, feature by feature.
 
+    Where rows are too few for a statement, or of too few `keys`, by view, nothing alarms.
     Shape:  both tables have canonical values (`storage_type`) under the vector's names and statuses under
             `<name>__status`; other columns are not read. Nothing is drawn: the same tables give the same report.
     Raises: MissingColumn  when a table lacks a value or status.
@@ -77,8 +92,39 @@ def compare_distributions(plan: Plan, training: pa.Table, served: pa.Table) -> D
             features.append(_compared(connection, reading_of(each), thresholds[each.view, each.feature]))
     finally:
         connection.close()
-    seconds = time.perf_counter() - started
-    return DistributionReport(plan.name, plan.version, training.num_rows, served.num_rows, _judged(features), seconds)
+    few, notes = _support(plan, training.num_rows, served.num_rows, keys or {})
+    views = {each.name: each.view for each in plan.outputs}
+    features = [replace(each, tested=views[each.name] not in few) for each in features]
+    judged, seconds = _judged(features), time.perf_counter() - started
+    return DistributionReport(
+        plan.name, plan.version, training.num_rows, served.num_rows, judged, seconds, tuple(notes)
+    )
+
+
+def _support(plan: Plan, training: int, served: int, keys: Mapping[str, Keys]) -> tuple[set[str], list[str]]:
+    """The views whose features cannot be tested, and what is to be said of the rows and their keys."""
+    views = dict.fromkeys(each.view for each in plan.outputs)
+    if min(training, served) < LEAST_ROWS:
+        which, rows = ("served", served) if served < LEAST_ROWS else ("training", training)
+        return set(views), [f"{rows:,} {which} rows are too few for an alarm: it takes {LEAST_ROWS}"]
+    few, notes = set(), []
+    for view in views:
+        if view not in keys:
+            continue
+        trained = keys[view].training
+        least = LEAST_KEYS if trained is None else min(LEAST_KEYS, math.ceil(trained / 2))
+        if keys[view].served < least:
+            few.add(view)
+            notes.append(
+                f"{view}: the {served:,} served rows have {keys[view].served:,} different keys, too few for an alarm: "
+                f"it takes {least:,}"
+            )
+        elif served >= REPEATED * keys[view].served:
+            notes.append(
+                f"{view}: the {served:,} served rows have {keys[view].served:,} different keys; rows of one key are "
+                "not independent, so chance explains more than is stated"
+            )
+    return few, notes
 
 
 def _check(plan: Plan, name: str, table: pa.Table) -> None:
@@ -229,13 +275,15 @@ def _share(name: str, before: int, after: int, n: int, m: int, threshold: float 
 
 def _judged(features: Sequence[FeatureDistribution]) -> tuple[FeatureDistribution, ...]:
     """Each measure with a threshold judged among all of them."""
-    tested = [each for feature in features for each in feature.measures if each.threshold is not None]
+    tested = [each for feature in features if feature.tested for each in feature.measures if each.threshold is not None]
     rates = iter(adjusted([each.chance for each in tested]))
 
-    def judged(each: Measure) -> Measure:
-        if each.threshold is None:
+    def judged(each: Measure, feature: FeatureDistribution) -> Measure:
+        if each.threshold is None or not feature.tested:
             return each
         rate = next(rates)
         return replace(each, adjusted=rate, alarm=abs(each.value) >= each.threshold and rate <= FALSE_ALARMS)
 
-    return tuple(replace(feature, measures=tuple(map(judged, feature.measures))) for feature in features)
+    return tuple(
+        replace(feature, measures=tuple(judged(each, feature) for each in feature.measures)) for feature in features
+    )

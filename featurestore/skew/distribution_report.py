@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SHOWN = ("psi", "js", "ks", "wasserstein", "null_share", "not_found_share", "new_categories", "mean_shift")
-HEADS = ("psi", "js", "ks", "wasserst.", "null", "unknown", "new", "mean")
+HEADS = ("psi", "js", "ks", "wasserstein", "null", "not_found", "new", "mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Categories:
 class FeatureDistribution:
     """One feature: values compared, and its measures.
 
-    `of` says what was compared: `values`, or `lengths` of lists and maps.
+    `of` says what was compared: `values`, or `lengths` of lists and maps. One that is not `tested` has too few rows or
+    keys for any alarm.
     Units: `wasserstein` in the feature's own: seconds for timestamps, days for dates; None where it is not measured.
     """
 
@@ -54,6 +55,7 @@ class FeatureDistribution:
     wasserstein: float | None = None
     new: Categories | None = None
     gone: Categories | None = None
+    tested: bool = True
 
     @property
     def alarms(self) -> tuple[Measure, ...]:
@@ -67,7 +69,10 @@ class FeatureDistribution:
 
 @dataclass(frozen=True, slots=True)
 class DistributionReport:
-    """Training set against served values. It says nothing of parity: `verify` and `skew` do, and are kept apart."""
+    """Training set against served values. It says nothing of parity: `verify` and `skew` do, and are kept apart.
+
+    `notes` say where rows are too few, or not independent.
+    """
 
     feature_set: str
     version: str
@@ -75,6 +80,7 @@ class DistributionReport:
     served_rows: int
     features: tuple[FeatureDistribution, ...]
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def alarms(self) -> int:
@@ -90,18 +96,20 @@ class DistributionReport:
             "served_rows": self.served_rows,
             "alarms": self.alarms,
             "seconds": round(self.seconds, 3),
+            "notes": list(self.notes),
             "features": [asdict(feature) for feature in self.features],
         }
 
     def __str__(self) -> str:
-        lines = [f"{'feature':<48}{'training':>11}{'served':>11}" + "".join(f"{head:>10}" for head in HEADS)]
+        lines = [f"{'feature':<48}{'training':>11}{'served':>11}" + "".join(f"{head:>12}" for head in HEADS)]
         for feature in self.features:
             name = feature.name if feature.of == "values" else f"{feature.name} ({feature.of})"
             found = [feature.measure(each) for each in SHOWN]
-            cells = "".join(f"{'':>10}" if each is None else f"{each.value:>10.4f}" for each in found)
+            cells = "".join(f"{'':>12}" if each is None else f"{each.value:>12.4f}" for each in found)
             lines.append(f"{name:<48}{feature.training:>11,}{feature.served:>11,}{cells}".rstrip())
             lines += [f"    {told(each, feature)}" for each in feature.alarms]
-        tested = sum(each.threshold is not None for feature in self.features for each in feature.measures)
+        tested = sum(each.adjusted is not None for feature in self.features for each in feature.measures)
+        lines += [f"note: {note}" for note in self.notes]
         lines.append(
             f"{self.training_rows:,} training rows, {self.served_rows:,} served, {len(self.features)} features, "
             f"{tested} tests, {self.alarms} {'alarm' if self.alarms == 1 else 'alarms'}"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from featurestore.errors import InputError, MissingColumn
 from featurestore.offline.connection import connect, quoted
 from featurestore.offline.files import file_list
-from featurestore.plan.nodes import Plan
+from featurestore.plan.nodes import Plan, View
 from featurestore.semantics.statuses import NULL, OK, STATUS_NAMES
 from featurestore.skew.against import described, read_as
-from featurestore.skew.distribution import compare_distributions
+from featurestore.skew.distribution import Keys, compare_distributions
 from featurestore.skew.distribution_report import DistributionReport
 
 
@@ -25,12 +26,12 @@ def drift(plan: Plan, training: Path, served: Iterable[pa.Table]) -> Distributio
     `served` has `v.<feature>` and `s.<feature>`, as the serving log has them.
     Raises: InputError  when the file does not fit the feature set, or nothing was served.
     """
+    tables = [table for table in served if all(f"v.{each.name}" in table.column_names for each in plan.outputs)]
     rows = [
         table.select([f"{kind}.{each.name}" for each in plan.outputs for kind in "vs"]).rename_columns(
             [name for each in plan.outputs for name in (each.name, f"{each.name}__status")]
         )
-        for table in served
-        if all(f"v.{each.name}" in table.column_names for each in plan.outputs)
+        for table in tables
     ]
     if not any(table.num_rows for table in rows):
         raise InputError(
@@ -39,7 +40,17 @@ def drift(plan: Plan, training: Path, served: Iterable[pa.Table]) -> Distributio
             fix="widen the period with --since, or look whether the serving log is on: `[served] share`",
         )
     trained, told = trained_values(plan, training)
-    return compare_distributions(plan, trained, _as_told(pa.concat_tables(rows), told, plan))
+    keys = {view.name: keys_of(view, tables, training) for view in plan.views if view.state is not None}
+    return compare_distributions(plan, trained, _as_told(pa.concat_tables(rows), told, plan), keys)
+
+
+def keys_of(view: View, served: Sequence[pa.Table], training: Path) -> Keys:
+    """The different keys of a view among the served rows, and in a training set that has the columns of the key."""
+    asked = pa.concat_tables([table.select([f"i.{name}" for name in view.inputs]) for table in served])
+    known = None
+    if set(view.inputs) <= set(pq.read_schema(training).names):
+        known = pq.read_table(training, columns=list(view.inputs)).group_by(list(view.inputs)).aggregate([]).num_rows
+    return Keys(asked.group_by(asked.column_names).aggregate([]).num_rows, known)
 
 
 def _as_told(served: pa.Table, told: set[str], plan: Plan) -> pa.Table:

@@ -8,7 +8,7 @@ the cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, combinations, product
 from typing import Any
@@ -18,17 +18,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.expr.nodes import FeatureRef, walk
-from featurestore.offline.replay import Replay
+from featurestore.offline.layers import EVERYTHING, Sees
+from featurestore.offline.replay import MOST_ROWS, Replay
 from featurestore.plan.nodes import Output, Plan, View
 from featurestore.semantics.statuses import NOT_FOUND
 from featurestore.skew import causes
 from featurestore.skew.causes import DEFINITION, INPUT
 from featurestore.skew.cells import Mask, same_cells
-from featurestore.skew.held import CLASSES, Held, unheld_sql
+from featurestore.skew.held import CLASSES, Held, unheld
 from featurestore.skew.hypotheses import chosen_questions
 from featurestore.skew.trials import BIT, Labels, Trials
 from featurestore.tables import storage_type
 
+STEPS = 6
 MOST_STEPS = 60
 """Ways in which rows that were being applied may have been in already when a lookup read their keys."""
 
@@ -39,6 +41,7 @@ class Examined:
 
     Shape: the masks have one row a question and one column an output of the version that was served.
     `compared` are the cells that today's definition has as well; `proven` those whose rows could be had again.
+    `left` are the questions that were not computed again, since too many rows would have to be laid out.
     """
 
     outputs: tuple[Output, ...]
@@ -49,25 +52,40 @@ class Examined:
     labels: Labels
     training: pa.Table
     replayed: pa.Table
+    left: npt.NDArray[np.bool_]
     evidence: dict[str, list[str]] = field(default_factory=dict)
 
 
 def examine(
-    now: Replay, then: Replay, held: Mapping[str, Held] | None, training_inputs: pa.Table | None = None
+    now: Replay,
+    then: Replay,
+    held: Mapping[str, Held] | None,
+    training_inputs: pa.Table | None = None,
+    *,
+    begin: Callable[[str], object] = str,
+    most_rows: int = MOST_ROWS,
 ) -> Examined:
     """Compare the questions of both replays, which are the same, with what was served.
 
     `then` is the plan that served, `now` today's: the same object where nothing changed. Without `held`, the vectors
-    are another system's, of whose state nothing is known. `training_inputs` stands in for the inputs as logged.
+    are another system's, of whose state nothing is known. `training_inputs` stands in for the inputs as logged. `begin`
+    is called with each step, at most STEPS times. At most `most_rows` rows are laid out for questions that see other
+    rows than training does.
     """
-    return _Examination(now, then, held, training_inputs).run()
+    return _Examination(now, then, held, training_inputs, begin, most_rows).run()
 
 
 class _Examination:
     def __init__(
-        self, now: Replay, then: Replay, held: Mapping[str, Held] | None, training_inputs: pa.Table | None
+        self,
+        now: Replay,
+        then: Replay,
+        held: Mapping[str, Held] | None,
+        training_inputs: pa.Table | None,
+        begin: Callable[[str], object],
+        most_rows: int,
     ) -> None:
-        self.now, self.then, self.held = now, then, held
+        self.now, self.then, self.held, self.begin = now, then, held, begin
         self.outputs = then.plan.outputs
         self.count = int(then.connection.execute("SELECT count(*) FROM questions").fetchall()[0][0])
         self.logged = then.connection.sql("SELECT * FROM questions ORDER BY spine_row").to_arrow_table()
@@ -75,23 +93,27 @@ class _Examination:
         today = {output.name: output.dtype for output in now.plan.outputs}
         self.common = [place for place, each in enumerate(self.outputs) if today.get(each.name) == each.dtype]
         self.evidence: dict[str, list[str]] = {}
+        self.left = np.zeros(self.count, dtype=bool)
+        self.most_rows = most_rows + self._laid_out()
 
     def run(self) -> Examined:
+        self.begin("values from all rows known today")
         whole = self.then.answers()
         alike = same_cells(self.then, self.outputs, whole)
-        kinds, steps = self._unheld()
+        # where the served value comes from all rows, and from those that the state held
+        self.whole_same, self.held_same = alike.copy(), alike.copy()
+        self.begin("rows that the state did not hold")
+        kinds, steps = unheld(self.then, self.held) if self.held else ({}, {})
         replayed = whole
-        if kinds:
-            chosen = sorted(kinds)
-            assert self.held is not None
-            conditions = {
-                view.name: self.held[view.state.id].condition() for view in self.then.plan.views if view.state
-            }
-            answers = self.then.seeing(chosen, conditions)
-            alike[chosen] = same_cells(self.then, self.outputs, answers)
-            replayed = _replaced(whole, chosen, answers)
+        if self.held and kinds:
+            self.begin(f"values from the rows that the state held, for {len(kinds):,} questions")
+            sees = {view.name: self.held[view.state.id].sees() for view in self.then.plan.views if view.state}
+            answered, answers = self._seeing(self.then, sorted(kinds), sees)
+            self.held_same[answered] = alike[answered] = same_cells(self.then, self.outputs, answers)
+            replayed = _replaced(whole, answered.tolist(), answers)
             self._try_steps(alike, steps)
         proven = self._proven()
+        self.begin("training values")
         unchanged = self.now is self.then and self.training_inputs is None
         training = whole if unchanged else self._answered((), list(range(self.count)))
         compared = np.zeros_like(alike)
@@ -100,41 +122,42 @@ class _Examination:
         same[:, self.common] = self._same(self.now, training)[:, self.common]
         labels: Labels = np.zeros(alike.shape, dtype=np.int64)
         open_cells = compared & ~same
+        self.begin(f"causes of {int(open_cells.sum()):,} differing values, by kind of row")
         self._take_away(open_cells, labels, kinds)
+        labels[open_cells & (labels == 0) & self.left[:, None]] = BIT[causes.NOT_EXAMINED]
         gone = open_cells & (labels == 0) & ~proven
         labels[gone] = BIT[causes.REBUILT]
+        proven &= ~self.left[:, None]
         wrong = ~alike & proven
         trials = Trials(self.then, self.logged, training, own=self.held is not None, note=self._note)
+        self.begin("other instants, windows and types")
         trials.label((open_cells | wrong) & (labels == 0), labels, same, self.common)
         self._name_unknown(labels, training)
         labels[(open_cells | wrong) & (labels == 0)] = BIT[causes.UNEXPLAINED]
         return Examined(
-            self.outputs, alike | ~proven, proven, compared, same, labels, training, replayed, self.evidence
+            self.outputs, alike | ~proven, proven, compared, same, labels, training, replayed, self.left, self.evidence
         )
 
     # What the state held
 
-    def _unheld(self) -> tuple[dict[int, set[str]], dict[int, dict[str, list[int]]]]:
-        """For each question that can see rows which its state did not hold: their kinds, and by view the positions of
-        those that were being applied just then."""
-        kinds: dict[int, set[str]] = {}
-        steps: dict[int, dict[str, list[int]]] = {}
-        if self.held is None:
-            return kinds, steps
-        for spine_row, view, found, applying in self.then.connection.execute(
-            unheld_sql(self.then, self.held)
-        ).fetchall():
-            kinds.setdefault(spine_row, set()).update(found)
-            if applying:
-                steps.setdefault(spine_row, {})[view] = applying
-        return kinds, steps
+    def _seeing(
+        self, replay: Replay, chosen: Sequence[int], sees: Mapping[str, Sees]
+    ) -> tuple[npt.NDArray[np.int64], pa.Table]:
+        """The questions that could be answered, and their answers; the others are noted as left."""
+        answers = replay.seeing(chosen, sees, most=max(0, self.most_rows - self._laid_out()))
+        answered: npt.NDArray[np.int64] = answers.column("spine_row").to_numpy()
+        self.left[np.setdiff1d(chosen, answered)] = True
+        return answered, answers
+
+    def _laid_out(self) -> int:
+        return sum(replay.laid_out for replay in {id(each): each for each in (self.now, self.then)}.values())
 
     def _try_steps(self, alike: Mask, steps: dict[int, dict[str, list[int]]]) -> None:
         """A key that was read while rows were being applied had none of them, the first, or more, or all: each is
-        tried, and each beside each of another key."""
+        tried, and each combined with each of another key."""
         assert self.held is not None
-        ways = {row: _ways(found) for row, found in steps.items()}
-        conditions = {view.name: self._held_by(view) for view in self.then.plan.views if view.state}
+        ways = {row: _ways(found) for row, found in steps.items() if not self.left[row]}
+        sees = {view.name: self._held_by(view) for view in self.then.plan.views if view.state}
         while chosen := sorted(row for row in ways if not alike[row].all()):
             reached = {row: next(ways[row], None) for row in chosen}
             ways = {row: ways[row] for row in chosen if reached[row] is not None}
@@ -148,14 +171,15 @@ class _Examination:
                         applied[row] = max((reached[row] or {}).get(view.name, 0), applied[row])
                     questions = questions.append_column(f"x.{view.name}", pa.array(applied, pa.int64()))
             self.then.add("questions", questions)
-            answers = self.then.seeing(sorted(ways), conditions)
-            alike[sorted(ways)] |= same_cells(self.then, self.outputs, answers)
+            answered, answers = self._seeing(self.then, sorted(ways), sees)
+            alike[answered] |= same_cells(self.then, self.outputs, answers)
+            ways = {row: ways[row] for row in answered.tolist()}
         self.then.add("questions", self.logged)
 
-    def _held_by(self, view: View) -> str:
-        """Whether a row was held for a view, up to the position that is tried for it."""
+    def _held_by(self, view: View) -> Sees:
+        """The rows that were held for a view, up to the position that is tried for it."""
         assert self.held is not None and view.state is not None
-        return self.held[view.state.id].condition(f"x.{view.name}")
+        return self.held[view.state.id].sees(f"x.{view.name}")
 
     def _proven(self) -> Mask:
         """Where what the state held can be had again: all files of its generation are what they were."""
@@ -181,7 +205,7 @@ class _Examination:
         return found
 
     def _answered(self, taken: Sequence[str], chosen: Sequence[int]) -> pa.Table:
-        """The answers when some reasons are taken away, and the others stay."""
+        """The answers when some reasons are taken away, and the others stay; of the questions that are not left."""
         replay = self.then if DEFINITION in taken else self.now
         questions = self.logged
         if self.training_inputs is not None and INPUT not in taken:
@@ -193,12 +217,12 @@ class _Examination:
         rows = [kind for kind in taken if kind in CLASSES]
         if rows and self.held is not None:
             by_source = {each.state.scan.source: each for each in self.held.values()}
-            conditions = {}
+            sees = {}
             for view in replay.plan.views:
                 if view.state:
                     held = self.held.get(view.state.id) or by_source.get(view.state.scan.source)
-                    conditions[view.name] = held.without(rows) if held else "TRUE"
-            answers = replay.seeing(chosen, conditions)
+                    sees[view.name] = held.without(rows) if held else EVERYTHING
+            _, answers = self._seeing(replay, chosen, sees)
         else:
             answers = replay.answers(chosen_questions(chosen))
         replay.add("questions", self.logged)
@@ -216,12 +240,25 @@ class _Examination:
                 rows = [kind for kind in taken if kind in CLASSES]
                 left = np.flatnonzero((open_cells & (labels == 0)).any(axis=1))
                 chosen = [int(row) for row in left if set(rows) <= kinds.get(int(row), set())]
-                if chosen:
+                cells = np.zeros_like(open_cells)
+                known, todo = self._known(taken, rows, chosen, kinds)
+                cells[known] = (self.held_same if rows else self.whole_same)[known]
+                if todo:
                     replay = self.then if DEFINITION in taken else self.now
-                    found = self._same(replay, self._answered(taken, chosen))
-                    cells = np.zeros_like(open_cells)
-                    cells[chosen] = found
-                    labels[cells & open_cells & (labels == 0)] = sum(BIT[each] for each in taken)
+                    answers = self._answered(taken, todo)
+                    cells[answers.column("spine_row").to_numpy()] = self._same(replay, answers)
+                labels[cells & open_cells & (labels == 0)] = sum(BIT[each] for each in taken)
+
+    def _known(
+        self, taken: Sequence[str], rows: Sequence[str], chosen: Sequence[int], kinds: Mapping[int, set[str]]
+    ) -> tuple[list[int], list[int]]:
+        """Of some questions, those whose answers without these reasons were computed already, from all rows or from
+        those that the state held; and the others."""
+        other_plan = self.now is not self.then and DEFINITION not in taken
+        if other_plan or (self.training_inputs is not None and INPUT not in taken):
+            return [], list(chosen)
+        known = [row for row in chosen if not rows or (kinds[row] <= set(rows) and not self.left[row])]
+        return known, sorted(set(chosen) - set(known))
 
     def _name_unknown(self, labels: Labels, training: pa.Table) -> None:
         """A key that had no row when the answer was given is told as that: late rows are why, and say less."""

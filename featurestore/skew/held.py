@@ -12,6 +12,7 @@ import pyarrow as pa
 from featurestore.define.data import Csv, Parquet
 from featurestore.log.quarantine import Quarantine
 from featurestore.offline.connection import literal, quoted
+from featurestore.offline.layers import Sees
 from featurestore.offline.manifest import FileSeen, Manifest, kept, seen_files
 from featurestore.offline.replay import Replay, visible
 from featurestore.offline.scan import FILE, POSITION, STAMPED, History
@@ -54,10 +55,33 @@ class Held:
             f"WHEN r.{quoted(POSITION)} IS NOT NULL THEN '{LAG}' ELSE '{STALE}' END"
         )
 
-    def without(self, kinds: Sequence[str]) -> str:
-        """Whether a question sees a row when it sees all that the state held, and of the others all but some kinds."""
+    def sees(self, upto: str = "") -> Sees:
+        """What a question sees when it sees what the state held; `upto` as `condition` has it."""
+        return self._sees(self.condition(upto), upto)
+
+    def without(self, kinds: Sequence[str]) -> Sees:
+        """What a question sees when it sees all that the state held, and of the others all but some kinds."""
         listed = ", ".join(literal(kind) for kind in kinds)
-        return f"({self.condition()}) OR ({self.kind()}) NOT IN ({listed})"
+        return self._sees(f"({self.condition()}) OR ({self.kind()}) NOT IN ({listed})")
+
+    def _sees(self, sql: str, upto: str = "") -> Sees:
+        position, stamped = f"r.{quoted(POSITION)}", f"r.{quoted(STAMPED)}"
+        applied = upto or f"a.{self.state.id}"
+        columns = {FILE: f"r.{quoted(FILE)}", POSITION: position, STAMPED: stamped, "row_id": "NULL"}
+        if self.state.scan.row_id is not None:
+            known = f"(SELECT row_id FROM {quoted(set_aside(self.state.scan.source))})"
+            columns["row_id"] = f"CASE WHEN CAST(r.row_id AS VARCHAR) IN {known} THEN r.row_id END"
+        waiting = f"{position} > (SELECT coalesce(min(coalesce({quoted(applied)}, -1)), -1) FROM questions)"
+        doubtful = f"CASE WHEN {position} IS NOT NULL THEN {waiting} ELSE {self._in_some_files()} END"
+        return Sees(sql, columns, {POSITION: [applied]}, {STAMPED: ["served_us"]}, doubtful)
+
+    def _in_some_files(self) -> str:
+        """Whether a row may be in a file that some generation did not hold."""
+        lacking = [paths for paths in self.files.values() if not paths >= {each.path for each in self.now}]
+        if not lacking:
+            return "FALSE"
+        everywhere = ", ".join(literal(path) for path in sorted(frozenset.intersection(*lacking)))
+        return f"coalesce(r.{quoted(FILE)} NOT IN ({everywhere}), TRUE)" if everywhere else "TRUE"
 
     def _in_files(self) -> str:
         generation = f"q.{quoted(f'g.{self.state.id}')}"
@@ -111,21 +135,25 @@ class Holdings:
         return found
 
 
-def unheld_sql(replay: Replay, held: Mapping[str, Held]) -> str:
-    """A SELECT of the views that can see rows for a question now which their state did not hold: `spine_row`, `view`,
-    `kinds`, and `steps`, the positions of those that were being applied just then."""
-    parts = []
-    for view in replay.plan.views:
-        if view.state is not None:
-            one = held[view.state.id]
-            met = replay.met(view.state, view, f"{visible(view)} AND NOT coalesce({one.condition()}, FALSE)")
-            position = f"r.{quoted(POSITION)}"
-            applying = f"{position} <= q.{quoted(f'u.{view.state.id}')}"
-            parts.append(
-                f"SELECT q.spine_row, {literal(view.name)} AS view, list(DISTINCT {one.kind()}) AS kinds, "
-                f"coalesce(list_sort(list(DISTINCT {position}) FILTER ({applying})), []) AS steps {met} GROUP BY ALL"
-            )
-    return "\nUNION ALL ".join(parts) or "SELECT 0 AS spine_row, '' AS view, [''] AS kinds, [0] AS steps WHERE FALSE"
+def unheld(replay: Replay, held: Mapping[str, Held]) -> tuple[dict[int, set[str]], dict[int, dict[str, list[int]]]]:
+    """For each question that can see rows now which its state did not hold: their kinds, and by view the positions of
+    those that were being applied just then."""
+    kinds: dict[int, set[str]] = {}
+    steps: dict[int, dict[str, list[int]]] = {}
+    states = {view.name: (view, view.state) for view in replay.plan.views if view.state is not None}
+    sees = {name: held[state.id].sees() for name, (_, state) in states.items()}
+    listed = {name: f"list(DISTINCT {held[state.id].kind()})" for name, (_, state) in states.items()}
+    for spine_row, found in replay.unseen(sees, listed):
+        kinds.setdefault(spine_row, set()).update(found)
+    for name, (view, state) in states.items():
+        position, applied, upto = (f"r.{quoted(POSITION)}", *(f"q.{quoted(f'{each}.{state.id}')}" for each in "au"))
+        applying = f"{position} <= {upto} AND {upto} > coalesce({applied}, -1)"
+        unheld = f"{applying} AND {visible(view)} AND NOT coalesce({held[state.id].condition()}, FALSE)"
+        met = replay.met(state, view, unheld)
+        query = f"SELECT q.spine_row, list_sort(list(DISTINCT {position})) {met} GROUP BY q.spine_row"
+        for spine_row, positions in replay.run(query).fetchall():
+            steps.setdefault(spine_row, {})[name] = positions
+    return kinds, steps
 
 
 def _know(held: Held, manifest: Manifest | None, generation: str, log: str | None) -> None:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from featurestore.skew.causes import CAUSES
+from featurestore.skew.causes import CAUSES, NOT_EXAMINED
 from featurestore.skew.drawing import (
     NARROW,
     WIDE,
@@ -70,6 +70,8 @@ def verdict(report: SkewReport) -> tuple[str, str]:
         return "bad", f"{fault} {_differ(report)}{unexplained}"
     if unexplained:
         return "bad", f"{_differ(report)}{unexplained}"
+    if skipped := report.causes.get(NOT_EXAMINED, 0):
+        return "explained", f"{_differ(report)} The cause of {skipped:,} of them was not looked for."
     if differing:
         return "explained", f"{_differ(report)} Every one of them has a cause."
     if not cells:
@@ -103,8 +105,7 @@ def _head(report: SkewReport) -> Iterator[str]:
     facts.append(("took", duration(round(report.seconds * 1000) * 1000)))
     yield _list(facts, "facts")
     notes = list(report.notes)
-    if report.unproven:
-        notes.append(f"{report.unproven:,} cells could not be computed again: their history is no longer what it was")
+    notes += report.not_computed()
     yield from (tag("p", plain(note), class_="note") for note in notes)
 
 
@@ -155,9 +156,10 @@ COLUMNS = (
 
 def _features(report: SkewReport) -> Iterator[str]:
     yield tag("h2", "Features")
+    checked = " checked" if report.differing or report.compute_differing else ""
     yield (
         '<form class="tools" hidden><label>Find <input type="search" name="find"></label>'
-        '<label><input type="checkbox" name="differing"> only differing</label><output></output></form>'
+        f'<label><input type="checkbox" name="differing"{checked}> only differing</label><output></output></form>'
     )
     heads = []
     for name, kind in COLUMNS:
@@ -190,7 +192,7 @@ def _row(each: FeatureSkew, report: SkewReport) -> str:
         tag("td", shown, class_=f"{kind} {'differs' if each.differing else 'same'}", data_label=name, data_value=value)
         for (name, kind), (value, shown) in zip(COLUMNS, values, strict=True)
     ]
-    return tag("tr", *cells, data_differing=each.differing, data_name=each.name.lower())
+    return tag("tr", *cells, data_differing=each.differing + each.compute_differing, data_name=each.name.lower())
 
 
 def _sizes(report: SkewReport) -> Iterator[str]:

@@ -95,10 +95,11 @@ class Bucket:
 class SkewReport:
     """What was served in a period beside what training says of the same questions (R19).
 
-    `computed` cells were computed again from the rows that the state held; `unproven` ones could not be, since files
-    that it was built from are no longer what they were. `versions` are those that served, the newest last; `against`
-    is the file of another system's vectors, and then nothing is computed again. `faulty` are the versions that gave
-    cells which differ in computation or without a cause.
+    `computed` cells were computed again from the rows that the state held; `unproven` ones were not: those of
+    `left` questions, since that takes more rows than the limit `most_rows`, and the others since files that the state
+    was built from are no longer what they were. `versions` are those that served, the newest last; `against` is the
+    file of another system's vectors, and then nothing is computed again. `faulty` are the versions that gave cells
+    which differ in computation or without a cause.
     """
 
     feature_set: str
@@ -117,6 +118,9 @@ class SkewReport:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     faulty: tuple[str, ...] = ()
+    left: int = 0
+    left_cells: int = 0
+    most_rows: int = 0
 
     @property
     def cells(self) -> int:
@@ -167,6 +171,19 @@ class SkewReport:
         """The causes with what shows them, notes, and the verdict, a line each; the verdict comes last."""
         return [*self._causes(), *self._verdict()]
 
+    def not_computed(self) -> list[str]:
+        """Which cells were not computed again and why, a line for each reason."""
+        lines = []
+        if self.unproven > self.left_cells:
+            count = self.unproven - self.left_cells
+            lines.append(f"{count:,} cells could not be computed again: their history is no longer what it was")
+        if self.left:
+            lines.append(
+                f"{self.left_cells:,} cells of {self.left:,} questions were not computed again: that takes more "
+                f"rows than the limit of {self.most_rows:,}; compare shorter periods, with --since and --until"
+            )
+        return lines
+
     def _table(self) -> list[str]:
         lines = [f"{'feature':<48}{'cells':>12}{'differing':>12}{'share':>9}  causes"]
         for each in self.features:
@@ -188,8 +205,7 @@ class SkewReport:
 
     def _verdict(self) -> list[str]:
         lines = [f"note: {note}" for note in self.notes]
-        if self.unproven:
-            lines.append(f"{self.unproven:,} cells could not be computed again: their history is no longer what it was")
+        lines += self.not_computed()
         again = f"{self.computed:,} computed again, {self.compute_differing:,} differing bits; "
         computed = "" if self.against else again
         lines.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -39,12 +40,20 @@ def plan_of(version: ServedVersion, plan: Plan, known: Iterable[Plan]) -> Plan |
     return plan if then == plan else then
 
 
-def asked_tables(version: ServedVersion, share: float = 1.0, notes: list[str] | None = None) -> Iterator[pa.Table]:
-    """What a version served, file by file: a share of the lookups, each of them whole or not at all. Files that cannot
-    be read are told in `notes`. Raises: InputError  when a file cannot be read, if there are none."""
+def asked_tables(
+    version: ServedVersion,
+    share: float = 1.0,
+    notes: list[str] | None = None,
+    *,
+    done: float = 0.0,
+    counts: Counter[str] | None = None,
+) -> Iterator[pa.Table]:
+    """What a version served, file by file: a share of the lookups, each of them whole or not at all, without those in
+    the share `done`. `notes` gets the files that cannot be read; `counts` the lookups that are `new`, and those of them
+    that are `sampled`. Raises: InputError  when a file cannot be read, without `notes`."""
     unreadable: list[Path] = []
     for table in version.tables(None if notes is None else unreadable):
-        rows = table if share >= 1 else _sampled(table, share)
+        rows = table if share >= 1 and not done and counts is None else _sampled(table, share, done, counts)
         if rows.num_rows:
             yield rows.rename_columns(
                 [f"i_{name[2:]}" if name.startswith("i.") else name for name in rows.column_names]
@@ -53,7 +62,10 @@ def asked_tables(version: ServedVersion, share: float = 1.0, notes: list[str] | 
         notes.append(f"{len(unreadable):,} files cannot be read, and were left out: {short_path(str(unreadable[0]))}")
 
 
-def _sampled(table: pa.Table, share: float) -> pa.Table:
+def _sampled(table: pa.Table, share: float, done: float, counts: Counter[str] | None) -> pa.Table:
     ids = table.column("request_id")
-    chosen = [each for each in ids.unique().to_pylist() if is_sampled(str(each), share)]
+    new = [each for each in ids.unique().to_pylist() if not is_sampled(str(each), done)]
+    chosen = [each for each in new if is_sampled(str(each), share)]
+    if counts is not None:
+        counts.update(new=len(new), sampled=len(chosen))
     return table.filter(pc.is_in(ids, value_set=pa.array(chosen, pa.string())))

@@ -53,7 +53,7 @@ def example_of(
         instant_text(portion.column("served_us")[row].as_py()),
         _cell(served, code, output),
         _answer(found.training, row, output),
-        _answer(found.replayed, row, output),
+        "not computed" if found.left[row] else _answer(found.replayed, row, output),
         tuple(text for name in names for text in found.evidence.get(name, ())[:3]),
         _windows(view, output, as_of_us),
         _rows(then, view, row, held),

@@ -92,7 +92,21 @@ def test_a_share_is_of_whole_lookups(project: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     [report] = json.loads(ran.stdout)
     assert report["questions"] == 2 * len(chosen)
-    assert json.loads(once(project, "--share", "1", "--json").stdout) == [], "what was left out is not looked at again"
+    assert json.loads(once(project, "--share", "0.4", "--json").stdout) == []
+    [report] = json.loads(once(project, "--share", "1", "--json").stdout)
+    assert report["questions"] == 2 * (40 - len(chosen)), "a larger share compares the others, and these alone"
+    assert json.loads(once(project, "--share", "1", "--json").stdout) == []
+
+
+def test_a_sample_without_any_lookup_says_so_and_keeps_them_new(project: Path) -> None:
+    """Where the share took none of the new lookups, that is said, and a larger share compares them."""
+    out = next(place for place in range(1_000) if not any(is_sampled(f"request-{place + n}", 0.05) for n in range(3)))
+    serve_lookups(project, 3, start=out)
+    ran = once(project)
+    said = "3 new lookups, 0 in the sample of 5 %: --share 1 compares the others, too\n"
+    assert (ran.returncode, ran.stdout) == (0, said)
+    assert once(project).stdout == "nothing new in the serving log\n"
+    assert "6 questions" in once(project, "--share", "1").stdout
 
 
 def test_one_look_for_cron(project: Path) -> None:

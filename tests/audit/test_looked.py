@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from pathlib import Path
 
@@ -87,6 +88,25 @@ def test_days_that_the_log_removed_are_forgotten(tmp_path: Path) -> None:
         looked.forget_removed()
         written(tmp_path, "a")
         assert waiting(looked) == ["a"]
+
+
+def test_a_file_is_done_only_for_the_share_it_was_compared_with(tmp_path: Path) -> None:
+    """With a larger share a file waits again, and says which share of it was compared, after a restart too; one that an
+    earlier release remembered counts as compared whole."""
+    written(tmp_path, "a")
+    with Looked(tmp_path) as looked:
+        looked.remember(FIRST, looked.waiting(FIRST, "clicks", NOW_US, 0.05), 0.05)
+        assert looked.waiting(FIRST, "clicks", NOW_US, 0.05) == []
+    with Looked(tmp_path) as looked:
+        [file] = looked.waiting(FIRST, "clicks", NOW_US, 0.5)
+        assert file.done == 0.05
+        looked.remember(FIRST, [file], 0.5)
+        assert looked.waiting(FIRST, "clicks", NOW_US, 0.4) == []
+    with sqlite3.connect(tmp_path / "audit" / "looked.sqlite") as memory:
+        memory.execute("ALTER TABLE looked DROP COLUMN share")
+    memory.close()
+    with Looked(tmp_path) as looked:
+        assert waiting(looked) == []
 
 
 def test_one_audit_at_a_time(tmp_path: Path) -> None:

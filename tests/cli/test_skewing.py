@@ -29,6 +29,10 @@ def test_skew_prints_causes_and_ends_well(bakery: Bakery, cli: Cli) -> None:
     ran = cli("skew", "till", "--since", "1h", "--html", "out/skew.html", "--junit", "out/skew.xml")
     assert ran.code == 0, ran.err
     assert "late_row" in ran.out and "0 differing bits" in ran.out and "0 unexplained" in ran.out
+    lines = ran.out.splitlines()
+    assert "wrote out/skew.html" in lines and "wrote out/skew.xml" in lines
+    assert "1 of 6 features have no difference; --all lists them" in lines
+    assert "at_till__against_usual" in ran.out or "0.00%" not in ran.out
     assert "<html" in (bakery.folder / "out/skew.html").read_text(encoding="utf-8")
     assert "<testsuite" in (bakery.folder / "out/skew.xml").read_text(encoding="utf-8")
 

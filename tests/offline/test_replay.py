@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.offline.dataset import answer_canonical
+from featurestore.offline.layers import EVERYTHING, Sees
 from featurestore.offline.replay import Replay
 from featurestore.offline.scan import History
 from featurestore.plan.stored import decode_plan, encode_plan
@@ -59,9 +60,9 @@ def test_a_question_that_sees_some_rows_is_answered_as_if_these_were_all(case: C
     )
     with Replay(plan, History(Path(), rows=numbered), asked) as replay:
         whole = replay.answers()
-        conditions = {view.name: "list_contains(q.seen, r.place)" for view in plan.views}
-        restricted = replay.seeing(range(len(asked)), conditions)
-        everything = replay.seeing(range(len(asked)), dict.fromkeys(conditions, "TRUE"))
+        sees = Sees("list_contains(q.seen, r.place)", {"place": "r.place"})
+        restricted = replay.seeing(range(len(asked)), {view.name: sees for view in plan.views})
+        everything = replay.seeing(range(len(asked)), {view.name: EVERYTHING for view in plan.views})
     assert whole.equals(answer_canonical(plan, asked, History(Path(), rows=rows)))
     assert everything.equals(whole)
     for place in range(len(asked)):

@@ -61,7 +61,7 @@ def everything() -> SkewReport:
             sum(counts.values()),
             3,
             counts,
-            (({"guest": "7"}, 12), ({"guest": "8"}, 1)),
+            (({"guest": "7"}, 12), ({"guest": "8", "device": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}, 1)),
             instant(hours=20),
             instant(hours=1),
             sizes,

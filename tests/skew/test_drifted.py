@@ -52,6 +52,35 @@ def test_keys_that_are_no_longer_found_alarm(bakery: Bakery) -> None:
     assert "not_found_share" in {each.measure for each in spent.alarms}
 
 
+@pytest.mark.parametrize(
+    ("guests", "said"),
+    [
+        ([1_001 + each for each in range(14)], "14 served rows are too few for an alarm: it takes 30"),
+        ([1_001, 1_002] * 100, "Taste: the 200 served rows have 2 different keys, too few for an alarm: it takes 16"),
+    ],
+    ids=["few rows", "few keys"],
+)
+def test_few_rows_or_keys_support_no_alarm(bakery: Bakery, guests: list[int], said: str) -> None:
+    """Unknown guests differ from the training set in every feature, and still nothing alarms where the rows are few or
+    their keys are: that is said, and these features count as not tested."""
+    since = datetime.now(UTC)
+    bakery.store.lookup("till", [{"guest": guest, "value": 1.0} for guest in guests])
+    report = bakery.store.drift("till", "train.parquet", since=since)
+    assert f"note: {said}" in str(report).splitlines() and said in report.to_json()["notes"]
+    taste = [each for each in report.features if each.name.startswith("taste__")]
+    assert taste and not any(each.tested or each.alarms for each in taste)
+    assert all(one.adjusted is None for each in taste for one in each.measures)
+
+
+def test_many_rows_of_a_key_are_noted(bakery: Bakery) -> None:
+    """Where keys repeat, a note says that chance explains more."""
+    since = datetime.now(UTC)
+    bakery.store.lookup("till", [{"guest": place % 40, "value": 1.0} for place in range(240)])
+    report = bakery.store.drift("till", "train.parquet", since=since)
+    assert all(each.tested for each in report.features)
+    assert any("rows of one key are not independent" in note for note in report.notes)
+
+
 def test_a_file_that_is_no_training_set_of_it_is_refused(bakery: Bakery, tmp_path: Path) -> None:
     """A missing file or column is told, and so is a period in which nothing was served."""
     with pytest.raises(InputError, match="there is no file"):

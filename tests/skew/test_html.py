@@ -25,7 +25,9 @@ PLANTED = f'</script></text></svg><img src=x onerror="{RUNS}"><script>{RUNS}</sc
 PROBE = """
 const names = () => [...document.querySelectorAll("#features tbody tr:not([hidden])")].map((row) => row.dataset.name);
 const button = (name) => [...document.querySelectorAll("#features button")].find((each) => each.innerText === name);
-const said = {};
+const said = {first: names()};
+const only = document.querySelector("input[type=checkbox]");
+if (only.checked) only.click();
 button("feature").click();
 said.sorted = names();
 button("feature").click();
@@ -37,8 +39,12 @@ find.value = "LAST";
 find.dispatchEvent(new Event("input", {bubbles: true}));
 said.found = names();
 find.value = "";
-document.querySelector("input[type=checkbox]").click();
+only.click();
 said.differing = names();
+said.cut = [...document.querySelectorAll("#features td *")].filter((each) => each.scrollWidth > each.clientWidth + 1
+  && getComputedStyle(each).overflowX !== "visible").map((each) => each.innerText);
+const region = document.querySelector("#features").parentElement;
+said.beyond = region.scrollWidth > region.clientWidth;
 said.over = [];
 document.querySelectorAll("svg").forEach((svg) => {
   const texts = [...svg.querySelectorAll("text")].map((each) => [each.textContent, each.getBoundingClientRect()]);
@@ -160,7 +166,7 @@ def test_the_verdict_names_the_worst() -> None:
     explained = replace(found, features=tuple(features))
     assert verdict(explained) == (
         "bad",
-        "855 of 2,400,000 served values (0.04%) differ from training. 90 of them are unexplained.",
+        "950 of 2,400,000 served values (0.04%) differ from training. 95 of them are unexplained.",
     )
     features = [replace(each, causes={LATE_ROW: 855} if each.differing else {}) for each in features]
     assert verdict(replace(found, features=tuple(features)))[0] == "explained"
@@ -223,6 +229,8 @@ def test_a_browser_shows_the_page(name: str, width: int, tmp_path: Path) -> None
     found = json.loads(said)
     assert found["sorted"] == ordered and found["reversed"] == ordered[::-1]
     assert found["largest"][-1] == "taste__named"
+    assert found["first"] == (differing or ["taste__spent_1d", "taste__last_at", "taste__named"]), "only differing ones"
+    assert found["cut"] == [] and found["beyond"] is False
     assert found["found"] == ["taste__last_at"] and found["differing"] == differing
     assert found["over"] == [] and found["wider"] is False
 
