@@ -203,7 +203,7 @@ def _named(cls: type, attribute: str, value: object) -> list[tuple[str, Expr[Any
     if inspect.ismethod(value):
         hint = "call it: `.last()`"
     elif isinstance(value, When):
-        hint = "end it: `when(...).then(...).otherwise(...)`"
+        hint = "give its value: `when(...).then(...).otherwise(...)`"
     raise InvalidDefinition(
         f"`{cls.__name__}.{attribute}` is {a_kind(value)}, not a feature",
         where=place(cls, attribute),

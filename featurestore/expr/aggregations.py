@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from featurestore.errors import InvalidDefinition
-from featurestore.expr.wrapper import Length, Numeric, Ordered, Over, Signed, Summable, Wrapper
+from featurestore.expr.wrapper import Averaged, Counted, Length, Ordered, Over, Summable, Wrapper
 from featurestore.semantics.dtypes import Vector
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 T = TypeVar("T")
+X = TypeVar("X")
+Numbers = Wrapper[list[int]] | Wrapper[list[float]] | Wrapper[list[bool]] | Wrapper[list[Decimal]]
+NumbersBy = Wrapper[dict[K, int]] | Wrapper[dict[K, float]] | Wrapper[dict[K, Decimal]]
 
 
 class AggregateMethods(Wrapper[T]):
@@ -40,6 +44,24 @@ class AggregateMethods(Wrapper[T]):
         return self._aggregated("count", over, where, by=by)
 
     @overload
+    def sum(self: Wrapper[list[int]] | Wrapper[list[bool]] | Wrapper[dict[K, int]]) -> Expr[int]: ...
+    @overload
+    def sum(self: Wrapper[list[float]] | Wrapper[dict[K, float]]) -> Expr[float]: ...
+    @overload
+    def sum(self: Wrapper[list[Decimal]] | Wrapper[dict[K, Decimal]]) -> Expr[Decimal]: ...
+    @overload
+    def sum(self: Wrapper[bool], *, over: Over = None, where: Expr[bool] | None = None) -> Expr[int]: ...
+    @overload
+    def sum(
+        self: Wrapper[bool], *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]
+    ) -> Expr[dict[K, int]]: ...
+    @overload
+    def sum(self: Wrapper[bool], *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[int]: ...
+    @overload
+    def sum(
+        self: Wrapper[bool], *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+    ) -> Group[dict[K, int]]: ...
+    @overload
     def sum(self: Summable, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
     @overload
     def sum(self: Summable, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]) -> Expr[dict[K, T]]: ...
@@ -52,31 +74,43 @@ class AggregateMethods(Wrapper[T]):
     def sum(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Exact sum (R9); of vectors element by element."""
+        """Exact sum (R9); of vectors element by element; of a list or map that a feature gives, of its items."""
+        if (found := self._of_items("sum", over=over, where=where, by=by)) is not None:
+            return found
         return self._aggregated("sum", over, where, by=by)
 
+    @overload
+    def mean(self: Numbers) -> Expr[float]: ...
+    @overload
+    def mean(self: NumbersBy[K]) -> Expr[float]: ...
     @overload
     def mean(self: Wrapper[Vector], *, over: Over = None, where: Expr[bool] | None = None) -> Expr[Vector]: ...
     @overload
     def mean(self: Wrapper[Vector], *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[Vector]: ...
     @overload
-    def mean(self: Signed, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[float]: ...
+    def mean(self: Averaged, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[float]: ...
     @overload
     def mean(
-        self: Signed, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]
+        self: Averaged, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]
     ) -> Expr[dict[K, float]]: ...
     @overload
-    def mean(self: Signed, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[float]: ...
+    def mean(self: Averaged, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[float]: ...
     @overload
     def mean(
-        self: Signed, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+        self: Averaged, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
     ) -> Group[dict[K, float]]: ...
     def mean(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """The exact sum divided by the count; of vectors element by element."""
+        """The exact sum divided by the count; of vectors element by element; of a list or map, of its items."""
+        if (found := self._of_items("mean", over=over, where=where, by=by)) is not None:
+            return found
         return self._aggregated("mean", over, where, by=by)
 
+    @overload
+    def min(self: Wrapper[list[X]]) -> Expr[X]: ...
+    @overload
+    def min(self: Wrapper[dict[K, X]]) -> Expr[X]: ...
     @overload
     def min(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
     @overload
@@ -90,9 +124,15 @@ class AggregateMethods(Wrapper[T]):
     def min(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Least value."""
+        """Least value; of a list or map that a feature gives, of its items."""
+        if (found := self._of_items("min", over=over, where=where, by=by)) is not None:
+            return found
         return self._aggregated("min", over, where, by=by)
 
+    @overload
+    def max(self: Wrapper[list[X]]) -> Expr[X]: ...
+    @overload
+    def max(self: Wrapper[dict[K, X]]) -> Expr[X]: ...
     @overload
     def max(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
     @overload
@@ -106,16 +146,22 @@ class AggregateMethods(Wrapper[T]):
     def max(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Greatest value."""
+        """Greatest value; of a list or map that a feature gives, of its items."""
+        if (found := self._of_items("max", over=over, where=where, by=by)) is not None:
+            return found
         return self._aggregated("max", over, where, by=by)
 
     @overload
     def var(
-        self: Numeric, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
+        self: Counted, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
     ) -> Expr[float]: ...
     @overload
     def var(
-        self: Numeric, *, over: tuple[Length, ...], where: Expr[bool] | None = None, population: bool = False
+        self: Counted,
+        *,
+        over: tuple[Length, ...],
+        where: Expr[bool] | None = None,
+        population: bool = False,
     ) -> Group[float]: ...
     def var(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, population: bool = False
@@ -125,11 +171,15 @@ class AggregateMethods(Wrapper[T]):
 
     @overload
     def std(
-        self: Numeric, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
+        self: Counted, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
     ) -> Expr[float]: ...
     @overload
     def std(
-        self: Numeric, *, over: tuple[Length, ...], where: Expr[bool] | None = None, population: bool = False
+        self: Counted,
+        *,
+        over: tuple[Length, ...],
+        where: Expr[bool] | None = None,
+        population: bool = False,
     ) -> Group[float]: ...
     def std(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, population: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from featurestore.errors import InvalidDefinition
-from featurestore.expr.wrapper import Numeric, Wrapper
+from featurestore.expr.wrapper import Counted, Wrapper
 from featurestore.semantics.folding.decays import BLOCKS, LONGEST_US
 from featurestore.semantics.instants import duration_text, duration_us
 from featurestore.semantics.windows import Window
@@ -26,21 +26,21 @@ class DecayMethods(Wrapper[T]):
     __slots__ = ()
 
     @overload
-    def decayed_sum(self: Numeric, *, halflife: str, where: Expr[bool] | None = None) -> Expr[float]: ...
+    def decayed_sum(self: Counted, *, halflife: str, where: Expr[bool] | None = None) -> Expr[float]: ...
     @overload
-    def decayed_sum(self: Numeric, *, halflife: tuple[str, ...], where: Expr[bool] | None = None) -> Group[float]: ...
+    def decayed_sum(self: Counted, *, halflife: tuple[str, ...], where: Expr[bool] | None = None) -> Group[float]: ...
     def decayed_sum(
-        self: Numeric, *, halflife: str | tuple[str, ...], where: Expr[bool] | None = None
+        self: Counted, *, halflife: str | tuple[str, ...], where: Expr[bool] | None = None
     ) -> Expr[float] | Group[float]:
         """Sum of the values, each halved for every half-life since it happened."""
         return self._decayed("decayed_sum", halflife, where)
 
     @overload
-    def decayed_mean(self: Numeric, *, halflife: str, where: Expr[bool] | None = None) -> Expr[float]: ...
+    def decayed_mean(self: Counted, *, halflife: str, where: Expr[bool] | None = None) -> Expr[float]: ...
     @overload
-    def decayed_mean(self: Numeric, *, halflife: tuple[str, ...], where: Expr[bool] | None = None) -> Group[float]: ...
+    def decayed_mean(self: Counted, *, halflife: tuple[str, ...], where: Expr[bool] | None = None) -> Group[float]: ...
     def decayed_mean(
-        self: Numeric, *, halflife: str | tuple[str, ...], where: Expr[bool] | None = None
+        self: Counted, *, halflife: str | tuple[str, ...], where: Expr[bool] | None = None
     ) -> Expr[float] | Group[float]:
         """The decayed sum divided by the decayed number of its values."""
         return self._decayed("decayed_mean", halflife, where)

@@ -18,10 +18,10 @@ from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from featurestore.errors import InvalidDefinition, TypeMismatch, a_kind
-from featurestore.expr.build import as_float
 from featurestore.expr.fluent import Expr, Operand, node_of
 from featurestore.expr.nodes import Literal, Node, PythonCall
 from featurestore.expr.printing import text_of
+from featurestore.expr.widening import as_float
 from featurestore.semantics.dtypes import FLOAT64, INT64, PYTHON_TYPES, SCALARS, DType
 from featurestore.semantics.python_functions import Parameter, PythonFunction
 

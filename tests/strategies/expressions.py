@@ -60,7 +60,8 @@ AFTER = {
 }
 _MAPS = tuple(map_of(key, item) for key in KEYS for item in (INT64, FLOAT64))
 _DECIMALS = (decimal_of(18, 2), decimal_of(12, 2))
-_TYPES = (*SCALARS, *(list_of(dtype) for dtype in SCALARS), *_MAPS, *_DECIMALS, vector_of(3))
+_LISTS = tuple(list_of(dtype) for dtype in (*SCALARS, *_DECIMALS))
+_TYPES = (*SCALARS, *_LISTS, *_MAPS, *_DECIMALS, vector_of(3))
 FAMILIES = {DECIMAL: _DECIMALS[:1], LIST: (list_of(STRING), list_of(INT64)), VECTOR: (vector_of(3),)}
 """The types that stand for a family: those that columns have."""
 _SHARES = ("1/2", "0/1", "9/10", "1/3", "1/1", "999999999999/1000000000000")
