@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import struct
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -210,6 +211,23 @@ def seen(value: Any, dtype: DType) -> Any:
         return end.replace(tzinfo=UTC) if kind == "timestamp" else end
 
 
+def like(text: str, pattern: str) -> bool:
+    """`%` any letters, `_` one, a backslash takes the letter after it as it is."""
+    written = re.sub(
+        r"\\(.)|(%)|(_)|(.)",
+        lambda found: ".*" if found[2] else "." if found[3] else re.escape(found[1] or found[4]),
+        pattern,
+        flags=re.DOTALL,
+    )
+    return re.fullmatch(written, text, re.DOTALL) is not None
+
+
+def matched(text: str, pattern: str) -> bool:
+    """Python's own search; its `$` would also be before a last line break."""
+    written = re.sub(r"(\\.)|\$", lambda found: found[1] or r"\Z", pattern, flags=re.DOTALL)
+    return re.search(written, text, re.ASCII) is not None
+
+
 BY_TYPE: dict[str, Callable[..., Any]] = {
     "to_string": lambda value, kind: shown(value, kind),
     "bucket": lambda value, buckets, kind: bucket(value, kind, buckets),
@@ -224,6 +242,9 @@ TEXTS: dict[str, Callable[..., Any]] = {
     "contains": lambda text, other: text.find(other) >= 0,
     "starts_with": lambda text, other: text[: len(other)] == other,
     "ends_with": lambda text, other: text[max(0, len(text) - len(other)) :] == other,
+    "like": like,
+    "ilike": lambda text, pattern: like(cased(text, "A", 32), cased(pattern, "A", 32)),
+    "matches": matched,
     "replace": replaced,
     "substring": substring,
     "split": part,

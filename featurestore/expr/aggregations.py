@@ -40,7 +40,14 @@ class AggregateMethods(Wrapper[T]):
     def count(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Number of values that are not null."""
+        """Number of values that are not null.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
+        answer for each category.
+
+        Example: `Sale.coupon.count(over="30d")`
+        """
         return self._aggregated("count", over, where, by=by)
 
     @overload
@@ -74,7 +81,14 @@ class AggregateMethods(Wrapper[T]):
     def sum(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Exact sum (R9); of vectors element by element; of a list or map that a feature gives, of its items."""
+        """Exact sum (R9); of vectors element by element; of a list or map that a feature gives, of its items.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
+        answer for each category.
+
+        Example: `Sale.amount.sum(over=("1d", "30d"), where=Sale.paid)`
+        """
         if (found := self._of_items("sum", over=over, where=where, by=by)) is not None:
             return found
         return self._aggregated("sum", over, where, by=by)
@@ -102,7 +116,14 @@ class AggregateMethods(Wrapper[T]):
     def mean(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """The exact sum divided by the count; of vectors element by element; of a list or map, of its items."""
+        """The exact sum divided by the count; of vectors element by element; of a list or map, of its items.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
+        answer for each category.
+
+        Example: `Sale.amount.mean(over="30d", where=Sale.amount > 0)`
+        """
         if (found := self._of_items("mean", over=over, where=where, by=by)) is not None:
             return found
         return self._aggregated("mean", over, where, by=by)
@@ -124,7 +145,14 @@ class AggregateMethods(Wrapper[T]):
     def min(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Least value; of a list or map that a feature gives, of its items."""
+        """Least value; of a list or map that a feature gives, of its items.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
+        answer for each category.
+
+        Example: `Sale.amount.min(over="7d")`
+        """
         if (found := self._of_items("min", over=over, where=where, by=by)) is not None:
             return found
         return self._aggregated("min", over, where, by=by)
@@ -146,7 +174,14 @@ class AggregateMethods(Wrapper[T]):
     def max(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Greatest value; of a list or map that a feature gives, of its items."""
+        """Greatest value; of a list or map that a feature gives, of its items.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
+        answer for each category.
+
+        Example: `Sale.amount.max(over="7d", by=Sale.country)`
+        """
         if (found := self._of_items("max", over=over, where=where, by=by)) is not None:
             return found
         return self._aggregated("max", over, where, by=by)
@@ -166,7 +201,13 @@ class AggregateMethods(Wrapper[T]):
     def var(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, population: bool = False
     ) -> Expr[float] | Group[float]:
-        """Sample variance, or of the population; null where it is not defined."""
+        """Sample variance, or of the population; null where it is not defined.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.var(over="30d", population=True)`
+        """
         return self._aggregated("var_pop" if population else "var", over, where)
 
     @overload
@@ -184,7 +225,13 @@ class AggregateMethods(Wrapper[T]):
     def std(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, population: bool = False
     ) -> Expr[float] | Group[float]:
-        """Sample standard deviation, or of the population; null where it is not defined."""
+        """Sample standard deviation, or of the population; null where it is not defined.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.std(over="30d", population=True)`
+        """
         return self._aggregated("std_pop" if population else "std", over, where)
 
     @overload
@@ -196,7 +243,13 @@ class AggregateMethods(Wrapper[T]):
     def first(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, skip_nulls: bool = False
     ) -> Expr[T] | Group[T]:
-        """Value of the earliest row (R5), even when it is null, unless `skip_nulls`."""
+        """Value of the earliest row (R5), even when it is null, unless `skip_nulls`.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.first(over="30d", skip_nulls=True)`
+        """
         return self._aggregated("first", over, self._where(where, skip_nulls))
 
     @overload
@@ -208,7 +261,13 @@ class AggregateMethods(Wrapper[T]):
     def last(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, skip_nulls: bool = False
     ) -> Expr[T] | Group[T]:
-        """Value of the latest row (R5), even when it is null, unless `skip_nulls`."""
+        """Value of the latest row (R5), even when it is null, unless `skip_nulls`.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.last(skip_nulls=True)`
+        """
         return self._aggregated("last", over, self._where(where, skip_nulls))
 
     @overload
@@ -227,7 +286,13 @@ class AggregateMethods(Wrapper[T]):
         where: Expr[bool] | None = None,
         skip_nulls: bool = False,
     ) -> Expr[list[T]] | Group[list[T]]:
-        """Values of the latest `n` rows (R5), oldest first."""
+        """Values of the latest `n` rows (R5), oldest first; with `skip_nulls`, of those that have one.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.last_n(3)`, `Sale.amount.last_n(3).mean()`
+        """
         if not (type(n) is int and 0 < n <= 10_000):
             raise InvalidDefinition(
                 f"`last_n` takes a number of rows, not {n!r}", has="1 to 10000", fix="write `last_n(10)`"
@@ -241,7 +306,13 @@ class AggregateMethods(Wrapper[T]):
     def distinct_count(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
     ) -> Expr[int] | Group[int]:
-        """Number of different values that are not null, exactly."""
+        """Number of different values that are not null, exactly.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.distinct_count(over="30d")`
+        """
         return self._aggregated("distinct_count", over, where)
 
     def _where(self, where: Expr[bool] | None, skip_nulls: bool) -> Expr[bool] | None:

@@ -32,7 +32,14 @@ class DecayMethods(Wrapper[T]):
     def decayed_sum(
         self: Counted, *, halflife: str | tuple[str, ...], where: Expr[bool] | None = None
     ) -> Expr[float] | Group[float]:
-        """Sum of the values, each halved for every half-life since it happened."""
+        """Sum of the values, each halved for every half-life since it happened.
+
+        `halflife=` is the time in which a value comes to count half as much, such as `"7d"`; a tuple of these gives a
+        group with one feature each. `where=` is a condition on rows. There is no `over=`: what is older than 64
+        half-lives counts nothing.
+
+        Example: `Sale.amount.decayed_sum(halflife=("1d", "7d"))`
+        """
         return self._decayed("decayed_sum", halflife, where)
 
     @overload
@@ -42,7 +49,14 @@ class DecayMethods(Wrapper[T]):
     def decayed_mean(
         self: Counted, *, halflife: str | tuple[str, ...], where: Expr[bool] | None = None
     ) -> Expr[float] | Group[float]:
-        """The decayed sum divided by the decayed number of its values."""
+        """The decayed sum divided by the decayed number of its values.
+
+        `halflife=` is the time in which a value comes to count half as much, such as `"7d"`; a tuple of these gives a
+        group with one feature each. `where=` is a condition on rows. There is no `over=`: what is older than 64
+        half-lives counts nothing.
+
+        Example: `Sale.amount.decayed_mean(halflife=("1d", "7d"))`
+        """
         return self._decayed("decayed_mean", halflife, where)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from featurestore.errors import FeatureStoreError, RowFunctionFailed
+from featurestore.errors import FeatureStoreError, InvalidValue, RowFunctionFailed, a_kind
 from featurestore.semantics.dtypes import DType, Value, canonical, python_value
 
 
@@ -77,22 +77,26 @@ class PythonFunction:
         )
 
 
+def _other(result: object, dtype: DType) -> InvalidValue:
+    return InvalidValue(f"{result!r:.80} is no {dtype}", has=a_kind(result), fix=f"give a value of type {dtype}")
+
+
 def _entered(result: Any, dtype: DType) -> Value:
-    """What a function gave, canonical. Raises: TypeError, or what `canonical` raises, for a value of another type."""
+    """What a function gave, canonical. Raises: as `canonical` does, for a value of another type."""
     if result is None:
         return None
     if dtype.key is not None and dtype.item is not None:
         if not isinstance(result, Mapping) or None in result:
-            raise TypeError("no map, or a null among its keys")
+            raise _other(result, dtype)
         pairs = {_entered(key, dtype.key): _entered(value, dtype.item) for key, value in result.items()}
         if len(pairs) < len(result):
-            raise ValueError("two keys are one")
+            raise _other(result, dtype)
         return tuple(sorted(pairs.items(), key=lambda pair: pair[0]))
     if type(result).__module__ == "numpy":  # a scalar holds one Python value, an array a list of them
         result = result.tolist()
     if dtype.item is not None:
         if isinstance(result, (str, bytes)) or not isinstance(result, Sequence):
-            raise TypeError("no list")
+            raise _other(result, dtype)
         return tuple(_entered(item, dtype.item) for item in result)
     # what `canonical` is lenient about: times as text, whole numbers and days of another type, and NaN for a missing
     # value of any type
@@ -100,5 +104,5 @@ def _entered(result: Any, dtype: DType) -> Value:
         isinstance(result, (float, Decimal)) and dtype.kind not in ("float64", "decimal")
     )
     if misread or (isinstance(result, datetime) and dtype.kind == "date"):
-        raise TypeError("another type")
+        raise _other(result, dtype)
     return canonical(result, dtype)

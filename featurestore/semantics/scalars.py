@@ -26,6 +26,8 @@ SCALAR_ROWS: Final[tuple[Scalar, ...]] = (
     *items.ROWS,
     *kernels.ROWS,
 )
+PATTERNED: Final = frozenset(row.name for row in SCALAR_ROWS if row.pattern is not None)
+"""The functions whose parameter is a pattern; that of all others is a zone."""
 SCALAR_NAMES: Final = tuple(dict.fromkeys(row.name for row in SCALAR_ROWS))
 
 
