@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from featurestore.errors import InvalidDefinition
 from featurestore.expr.wrapper import Wrapper
-from featurestore.semantics.patterns import parse, pieces
+from featurestore.semantics.likes import pieces
+from featurestore.semantics.patterns import parse
 
 if TYPE_CHECKING:
     from featurestore.expr.fluent import Expr

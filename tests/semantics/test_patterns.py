@@ -13,7 +13,8 @@ from featurestore.errors import InvalidDefinition
 from featurestore.offline.expressions import sql_literal
 from featurestore.semantics.dtypes import STRING
 from featurestore.semantics.functions.texts import ROWS
-from featurestore.semantics.patterns import like, machine, matches, parse, re2_of
+from featurestore.semantics.likes import like
+from featurestore.semantics.patterns import machine, matches, parse, re2_of
 from tests.expr.voices import answers
 from tests.reference_texts import like as like_by_re
 from tests.reference_texts import matched as matches_by_re

@@ -9,7 +9,7 @@ from datetime import date
 from hashlib import md5
 from typing import Final
 
-from featurestore.semantics import patterns
+from featurestore.semantics import likes, patterns
 from featurestore.semantics.dtypes import (
     BOOL,
     DATE,
@@ -159,11 +159,11 @@ ROWS: Final[tuple[Scalar, ...]] = (
         f"CASE WHEN {{2}} < 0 THEN greatest({{2}}, -{_FURTHEST}) ELSE least({{2}}, {_FURTHEST}) + 1 END) END",
         _split,
     ),
-    _pattern_row("like", "({0} LIKE {p} ESCAPE '\\')", patterns.like, str),
+    _pattern_row("like", "({0} LIKE {p} ESCAPE '\\')", likes.like, str),
     _pattern_row(
         "ilike",
         f"(translate({{0}}, '{UPPER}', '{LOWER}') LIKE {{p}} ESCAPE '\\')",
-        lambda text, pattern: patterns.like(text.translate(_TO_LOWER), pattern.translate(_TO_LOWER)),
+        lambda text, pattern: likes.like(text.translate(_TO_LOWER), pattern.translate(_TO_LOWER)),
         lambda pattern: pattern.translate(_TO_LOWER),
     ),
     _pattern_row("matches", "regexp_matches({0}, {p})", patterns.matches, patterns.re2_of),
