@@ -192,15 +192,19 @@ def a_kind(value: object) -> str:
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name that differs in case only, else the closest to a mistyped one, or one that it begins; None when
-    nothing is close.
+    """The known name closest to a mistyped one, or one that it begins; None when nothing is close. Case and `_` count
+    little: `CustomerId` is near `customer_id`.
 
-    >>> nearest("V", ["v1", "v"]), nearest("late", ["later"]), nearest("x", ["y"])
-    ('v', 'later', None)
+    >>> nearest("FARE", ["rides", "fare"]), nearest("customerId", ["customer", "customer_id"])
+    ('fare', 'customer_id')
     """
+    plain = {each: each.replace("_", "").lower() for each in known}
+    sought = name.replace("_", "").lower()
     close = [each for each in known if each.casefold() == name.casefold()]
+    close += [each for each in known if plain[each] == sought and sought]
     close += get_close_matches(name, list(known), n=1, cutoff=0.6)
-    close += [each for each in known if name and each.startswith(name)]
+    close += [each for word in get_close_matches(sought, plain.values(), n=1) for each in known if plain[each] == word]
+    close += [each for each in known if sought and plain[each].startswith(sought)]
     return close[0] if close else None
 
 

@@ -18,9 +18,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from featurestore.expr.nodes import Call, PythonCall
+from featurestore.semantics.dtypes import DType
 from tests.reference_kernels import KERNELS
 from tests.reference_texts import BY_TYPE, TEXTS, float_of_text, instant_of, int_of_text, python_called
-from tests.reference_types import OF_TYPES
+from tests.reference_types import OF_TYPES, number, summed_decimals
 
 DAY_US = 24 * 60 * 60 * 10**6
 # the years whose daylight saving rules hold; before and after them a zone keeps its offset
@@ -55,6 +56,10 @@ def _called(node: Call | PythonCall, values: list[Any]) -> Any:
         difference = entered(values[0] - values[1])
         return None if difference is None else difference / 1e6
     kind = node.arguments[0].dtype.kind
+    if node.function in COMPARED and any(each.dtype.kind == "decimal" for each in node.arguments):
+        values = [number(value, each.dtype) for value, each in zip(values, node.arguments, strict=True)]
+    if kind in ("list", "map") and node.function in OF_ITEMS:
+        return entered(OF_ITEMS[node.function](values[0], node.arguments[0].dtype))
     if (kind, node.function) in OF_TYPES:
         return entered(OF_TYPES[kind, node.function](*values, node.arguments[0].dtype))
     function = TEXT_NUMBERS[node.function] if kind == "string" and node.function in TEXT_NUMBERS else None
@@ -157,12 +162,46 @@ def among(value: Any, *others: Any) -> bool | None:
     return found
 
 
+def totalled(items: Sequence[Any], dtype: DType, mean: bool) -> Any:
+    """R9's sum of the items that are there, or their mean; truths count as 0 and 1."""
+    assert dtype.item is not None
+    present = [item for item in items if item is not None]
+    if dtype.item.kind == "decimal":
+        return summed_decimals(present, dtype.item, mean)[0]
+    return summed([+item for item in present], mean)[0]
+
+
+def extreme(items: Sequence[Any], greatest: bool) -> Any:
+    """The greatest or least item that is there."""
+    present = sorted(item for item in items if item is not None)
+    return present[-greatest] if present else None
+
+
+def key_of_extreme(pairs: Sequence[tuple[Any, Any]], greatest: bool) -> Any:
+    """The least key that has the greatest or least value."""
+    best = extreme([value for _, value in pairs], greatest)
+    return min(key for key, value in pairs if value == best) if best is not None else None
+
+
 def floored(at_us: int, step_us: int) -> int | None:
     """The last multiple of a step."""
     return at_us // step_us * step_us if step_us > 0 else None
 
 
+COMPARED = ("eq", "ne", "lt", "le", "gt", "ge")
 ABOUT_NULLS = ("and", "or", "is_null", "isin", "coalesce", "when")
+OF_ITEMS: dict[str, Callable[..., Any]] = {
+    "sum": lambda items, dtype: totalled(items, dtype, mean=False),
+    "mean": lambda items, dtype: totalled(items, dtype, mean=True),
+    "min": lambda items, _: extreme(items, greatest=False),
+    "max": lambda items, _: extreme(items, greatest=True),
+    "keys": lambda pairs, _: tuple(dict(pairs)),
+    "values": lambda pairs, _: tuple(dict(pairs).values()),
+    "length": lambda items, _: sum(1 for _ in items),
+    "argmax": lambda pairs, _: key_of_extreme(pairs, greatest=True),
+    "argmin": lambda pairs, _: key_of_extreme(pairs, greatest=False),
+}
+"""Functions of the items of a list, or of what a map holds."""
 TEXT_NUMBERS: dict[str, Callable[..., Any]] = {"to_int": int_of_text, "to_float": float_of_text}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": operator.add,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import re
 import struct
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from hashlib import md5
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 from featurestore.expr.nodes import PythonCall
+from featurestore.semantics.dtypes import DType
 
 EPOCH = date(1970, 1, 1)
 WHITE = {chr(code) for code in (32, 9, 10, 11, 12, 13)}
@@ -157,11 +159,33 @@ def python_called(node: PythonCall, values: list[Any]) -> Any:
     """R17: the user's function, given what users see; not called for a null that it does not say it takes."""
     hints = get_type_hints(node.function.python)
     wanted = [hints[name] for name in inspect.signature(node.function.python).parameters]
-    if any(value is None and type(None) not in get_args(hint) for value, hint in zip(values, wanted, strict=True)):
+    if not all(taken(value, hint) for value, hint in zip(values, wanted, strict=True)):
         return None
-    given = [seen(value, each.dtype.kind) for value, each in zip(values, node.arguments, strict=True)]
-    result = node.function.python(*given)
-    if type(result) is int and float in (hints["return"], *get_args(hints["return"])):
+    given = [seen(value, each.dtype) for value, each in zip(values, node.arguments, strict=True)]
+    return given_back(node.function.python(*given), hints["return"])
+
+
+def taken(value: Any, hint: Any) -> bool:
+    """Whether a function is called with a value: null, or null items, only where its annotation says so."""
+    if value is None:
+        return type(None) in get_args(hint)
+    if not isinstance(value, tuple):
+        return True
+    [container] = [each for each in (hint, *get_args(hint)) if get_origin(each) in (list, dict)]
+    items = [value for _, value in value] if get_origin(container) is dict else value
+    return all(taken(item, get_args(container)[-1]) for item in items)
+
+
+def given_back(result: Any, hint: Any) -> Any:
+    """What a function gave, as values are held; an int is a float where one is annotated."""
+    if isinstance(result, (list, dict)):
+        [container] = [each for each in (hint, *get_args(hint)) if get_origin(each) in (list, dict)]
+        *_, item = get_args(container)
+        if isinstance(result, list):
+            return tuple(given_back(each, item) for each in result)
+        held = {given_back(key, get_args(container)[0]): given_back(each, item) for key, each in result.items()}
+        return tuple((key, held[key]) for key in sorted(held))
+    if type(result) is int and float in (hint, *get_args(hint)):
         result = float(result)
     if isinstance(result, float):
         return result + 0.0 if abs(result) < float("inf") else None
@@ -170,8 +194,13 @@ def python_called(node: PythonCall, values: list[Any]) -> Any:
     return day_number(result) if isinstance(result, date) else result
 
 
-def seen(value: Any, kind: str) -> Any:
+def seen(value: Any, dtype: DType) -> Any:
     """A value as users see it; instants beyond the calendar are its ends."""
+    kind = dtype.kind
+    if isinstance(value, tuple) and dtype.key is not None and dtype.item is not None:
+        return {seen(key, dtype.key): seen(each, dtype.item) for key, each in value}
+    if isinstance(value, tuple):
+        return [seen(each, dtype.item or dtype) for each in value]
     if value is None or kind not in ("timestamp", "date"):
         return value
     try:
@@ -180,6 +209,23 @@ def seen(value: Any, kind: str) -> Any:
         ends = (datetime.min, datetime.max) if kind == "timestamp" else (date.min, date.max)
         end: Any = ends[value > 0]
         return end.replace(tzinfo=UTC) if kind == "timestamp" else end
+
+
+def like(text: str, pattern: str) -> bool:
+    """`%` any letters, `_` one, a backslash takes the letter after it as it is."""
+    written = re.sub(
+        r"\\(.)|(%)|(_)|(.)",
+        lambda found: ".*" if found[2] else "." if found[3] else re.escape(found[1] or found[4]),
+        pattern,
+        flags=re.DOTALL,
+    )
+    return re.fullmatch(written, text, re.DOTALL) is not None
+
+
+def matched(text: str, pattern: str) -> bool:
+    """Python's own search; its `$` would also be before a last line break."""
+    written = re.sub(r"(\\.)|\$", lambda found: found[1] or r"\Z", pattern, flags=re.DOTALL)
+    return re.search(written, text, re.ASCII) is not None
 
 
 BY_TYPE: dict[str, Callable[..., Any]] = {
@@ -196,6 +242,9 @@ TEXTS: dict[str, Callable[..., Any]] = {
     "contains": lambda text, other: text.find(other) >= 0,
     "starts_with": lambda text, other: text[: len(other)] == other,
     "ends_with": lambda text, other: text[max(0, len(text) - len(other)) :] == other,
+    "like": like,
+    "ilike": lambda text, pattern: like(cased(text, "A", 32), cased(pattern, "A", 32)),
+    "matches": matched,
     "replace": replaced,
     "substring": substring,
     "split": part,

@@ -52,6 +52,7 @@ OF_TYPES: dict[tuple[str, str], Callable[..., Any]] = {
     ("list", "length"): lambda items, _: len(items),
     ("list", "contains"): lambda items, sought, _: any(item == sought for item in items),
     ("vector", "get"): item_at,
+    ("vector", "values"): lambda items, _: tuple(items),
     ("vector", "dot"): product,
     ("vector", "norm"): lambda items, dtype: math.sqrt(product(items, items, dtype)),
 }

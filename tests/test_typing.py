@@ -53,6 +53,8 @@ TYPES: dict[str, DType] = {
     "Decimal": decimal_of(12, 2),
     "Vector": vector_of(2),
     "list[int]": list_of(INT64),
+    "list[float]": list_of(FLOAT64),
+    "list[str]": list_of(STRING),
 }
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,

@@ -15,6 +15,7 @@ from featurestore.expr.fluent import Expr
 from featurestore.expr.nodes import Node
 from featurestore.semantics.decimals import DIGITS
 from featurestore.semantics.dtypes import (
+    FLOAT64,
     LONGEST_VECTOR,
     PYTHON_TYPES,
     SCALARS,
@@ -53,11 +54,25 @@ class EventTime(Column[datetime]):
 
     __slots__ = ()
 
+    def __class_getitem__(cls, held: Any) -> Any:
+        raise _always_an_instant(cls, held)
+
 
 class KnownTime(Column[datetime]):
     """The column that says when this system could have known a row."""
 
     __slots__ = ()
+
+    def __class_getitem__(cls, held: Any) -> Any:
+        raise _always_an_instant(cls, held)
+
+
+def _always_an_instant(marker: type, held: Any) -> InvalidDefinition:
+    return InvalidDefinition(
+        f"`{marker.__name__}[{getattr(held, '__name__', held)}]` names a type, and a {marker.__name__} is always an "
+        "instant",
+        fix=f"write `{marker.__name__}` alone",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +146,14 @@ def declare_columns(
         given = cls.__dict__.get(name)
         options = given if isinstance(given, ColumnOptions) else ColumnOptions()
         dtype = _dtype(held, options, f"{cls.__name__}.{name}", place(cls, name))
+        if marker is RowId and dtype == FLOAT64:
+            raise TypeMismatch(
+                f"`{cls.__name__}.{name}` is marked RowId and holds float64: two facts whose numbers are nearly equal, "
+                "or NaN, could not be told apart",
+                where=place(cls, name),
+                has=["int", "str", "datetime", "date", "bool"],
+                fix=f"write `{name}: RowId[int]` or `RowId[str]`",
+            )
         if marker in (RowId, Order) and dtype not in SCALARS:
             raise TypeMismatch(
                 f"`{cls.__name__}.{name}` is marked {marker.__name__} and holds {dtype}",
@@ -150,6 +173,12 @@ def declare_columns(
         setattr(cls, name, marker(node(spec)))
     refuse_case_twins(cls, [spec.name for spec in specs])
     for name, value in cls.__dict__.items():
+        if name not in annotations and (get_origin(value) or value) in MARKERS:
+            raise InvalidDefinition(
+                f"`{cls.__name__}.{name}` is assigned a type, and is no column so",
+                where=place(cls, name),
+                fix=f"write `:` for `=`: `{name}: {_written(value)}`",
+            )
         if isinstance(value, (Expr, ColumnOptions)) and name not in annotations:
             raise InvalidDefinition(
                 f"`{cls.__name__}.{name}` has a value but no type",
@@ -157,6 +186,13 @@ def declare_columns(
                 fix=f"write `{name}: Column[...]`",
             )
     return tuple(specs)
+
+
+def _written(value: Any) -> str:
+    """How a marker is written in an annotation."""
+    marker = get_origin(value) or value
+    held = ", ".join(getattr(each, "__name__", str(each)) for each in get_args(value))
+    return marker.__name__ if marker in (EventTime, KnownTime) else f"{marker.__name__}[{held or '...'}]"
 
 
 def _dtype(held: Any, options: ColumnOptions, name: str, where: str) -> DType:

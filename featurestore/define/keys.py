@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from featurestore.define.columns import Column
-from featurestore.define.entity import KeyPart
+from featurestore.define.entity import Entity, KeyPart
 from featurestore.define.places import place
 from featurestore.define.source import Source, key_columns
-from featurestore.errors import InvalidDefinition, TypeMismatch, UnknownColumn, did_you_mean
+from featurestore.errors import InvalidDefinition, TypeMismatch, UnknownColumn, nearest
 
 
 def checked_key(
@@ -48,9 +49,7 @@ def checked_key(
                 f"`{source.__name__}` has no key column `{name}`",
                 where=place(cls),
                 has=list(columns),
-                fix=did_you_mean(
-                    name, list(columns), f"name the columns that hold the key: `key={source.__name__}.<column>`"
-                ),
+                fix=_how_to_key(source, name, key is not None, parts),
             )
         if columns[name].dtype != part.column.dtype:
             raise TypeMismatch(
@@ -60,3 +59,31 @@ def checked_key(
                 fix='give both one type: 1 and "1" are two keys',
             )
     return names
+
+
+def _how_to_key(source: type[Source], name: str, named: bool, parts: tuple[KeyPart, ...]) -> str:
+    """What to write where a source lacks a key column: the near name of `key=`, an entity whose key it has, or
+    `key=`."""
+    types = {spec.name: spec.dtype for spec in source.__spec__.columns}
+    close = nearest(name, list(types))
+    if named and close:
+        return f"write `{close}`"
+    fitting = [
+        entity.__name__
+        for entity in _entities()
+        if all(types.get(spec.name) == spec.dtype for spec in entity.__columns__)
+    ]
+    alike = [each for each in types if types[each] == parts[0].column.dtype]
+    column = close if close in alike else "<column>"
+    by_key = f"name the column that holds the key: `key={source.__name__}.{column}`"
+    if fitting:
+        return f"write `entity={sorted(set(fitting))[0]}`, whose key `{source.__name__}` has, or {by_key}"
+    return by_key
+
+
+def _entities() -> list[type[Entity]]:
+    """The entities that are defined."""
+    found: list[type[Entity]] = list(Entity.__subclasses__())
+    for each in found:
+        found += each.__subclasses__()
+    return [each for each in found if getattr(sys.modules.get(each.__module__), each.__name__, None) is each]

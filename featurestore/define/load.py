@@ -17,7 +17,7 @@ from featurestore.define.mistakes import python_mistake
 from featurestore.define.places import attribute_at, needed_names, repeated_names, short_path
 from featurestore.define.reload import forget_edited
 from featurestore.define.source import Source
-from featurestore.define.view import FeatureView
+from featurestore.define.view import FeatureView, written_members
 from featurestore.errors import (
     ConfigError,
     DefinitionCycle,
@@ -28,6 +28,7 @@ from featurestore.errors import (
     UnknownColumn,
     UnknownFeature,
     did_you_mean,
+    nearest,
 )
 from featurestore.expr.fluent import Expr, Group
 
@@ -242,11 +243,16 @@ def _chain(needs: dict[str, set[str]], start: str, end: str) -> list[str]:
 def _unknown_attribute(owner: type, name: str, where: str) -> DefinitionError:
     if issubclass(owner, FeatureView) and hasattr(owner, "__spec__"):
         known = list(dict.fromkeys(spec.attribute for spec in owner.__spec__.features))
+        members = written_members(owner)
+        close = nearest(name, [*known, *members])
+        what = f"`{owner.__name__}` has no feature `{name}`"
+        if name in members:
+            what = f"`{name}` is a member of the group `{owner.__name__}.{members[name][0]}`, no attribute of its own"
         return UnknownFeature(
-            f"`{owner.__name__}` has no feature `{name}`",
+            what,
             where=where,
             has=known,
-            fix=did_you_mean(name, known, "write one of these"),
+            fix="write one of these" if close is None else f"write `{members.get(close, ('', close))[1]}`",
         )
     columns = [
         spec.name

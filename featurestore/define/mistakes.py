@@ -13,11 +13,15 @@ from featurestore.define.entity import Entity, Request
 from featurestore.define.source import Source
 from featurestore.define.view import FeatureView
 from featurestore.errors import InvalidDefinition, did_you_mean
-from featurestore.expr.fluent import Expr
+from featurestore.expr.fluent import Expr, Group, group_name
 from featurestore.expr.wrapper import Wrapper
 
 _UNKNOWN = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'")
 _TOO_MANY = re.compile(r"([\w.<>]+)\(\) takes .*positional arguments? but \d+ (?:was|were) given")
+_COLUMNS_ONLY: Mapping[str, tuple[str, str]] = {
+    "Entity": ("an entity", "write only `Entity` there: its annotated columns are the key, `user_id: Column[int]`"),
+    "Request": ("a request", "write only `Request` there: it has annotated columns, `amount: Column[float]`"),
+}
 _BASES: Mapping[str, type] = {each.__name__: each for each in (Entity, FeatureView, Request, Source)}
 
 
@@ -31,7 +35,21 @@ def python_mistake(error: Exception, where: str) -> InvalidDefinition:
             has=known,
             fix=did_you_mean(str(error.name), known, "write one of these"),
         )
+    if isinstance(error, AttributeError) and isinstance(error.obj, Group):
+        return _of_a_group(error.obj, f"has no `{error.name}`", where)
+    if isinstance(error, TypeError) and re.search(r"\bGroup\b", str(error)):
+        return InvalidDefinition(
+            f"plain Python does not take a group of features: {error}",
+            where=where,
+            fix='name one of its members: `View.mean_fare["7d"]`',
+        )
     if isinstance(error, TypeError):
+        if (found := _UNKNOWN.match(str(error))) and (base := found[1].split(".")[0]) in _COLUMNS_ONLY:
+            return InvalidDefinition(
+                f"the class of {_COLUMNS_ONLY[base][0]} takes no `{found[2]}=`",
+                where=where,
+                fix=_COLUMNS_ONLY[base][1],
+            )
         if (found := _UNKNOWN.match(str(error))) and (known := _arguments(error, found[1])):
             return InvalidDefinition(
                 f"`{_shown(found[1])}` takes no `{found[2]}=`",
@@ -52,7 +70,17 @@ def python_mistake(error: Exception, where: str) -> InvalidDefinition:
                 where=where,
                 fix="use a method of the expression, such as `.log()` or `.to_float()`, or a row function",
             )
-    return InvalidDefinition(f"{type(error).__name__}: {error}", where=where, fix="mend the Python error")
+    return InvalidDefinition(f"{type(error).__name__}: {error}", where=where, fix="correct the Python error")
+
+
+def _of_a_group(group: Group[Any], what: str, where: str) -> InvalidDefinition:
+    labels = [f'["{label}"]' for label in group]
+    return InvalidDefinition(
+        f"a group of {len(labels)} features {what}",
+        where=where,
+        has=labels,
+        fix=f"name one of its members before it: `{group_name(group.members)}{labels[0]}`",
+    )
 
 
 def _shown(called: str) -> str:

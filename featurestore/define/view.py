@@ -102,6 +102,7 @@ class FeatureView:
 
 def _role(cls: type, inherited: ViewSpec, parts: tuple[KeyPart, ...], bare: bool) -> ViewSpec:
     """The same state for another key."""
+    _refuse_left_out(cls)
     own = [
         name
         for name, value in cls.__dict__.items()
@@ -162,6 +163,7 @@ def _check_refresh(cls: type, spec: ViewSpec) -> None:
 
 def _features(cls: type, source: type[Source] | None) -> tuple[FeatureSpec, ...]:
     found: dict[str, FeatureSpec] = {}
+    _refuse_left_out(cls)
     for attribute, value in cls.__dict__.items():
         if attribute.startswith("_"):
             continue
@@ -185,6 +187,29 @@ def _features(cls: type, source: type[Source] | None) -> tuple[FeatureSpec, ...]
     return tuple(found.values())
 
 
+def _refuse_left_out(cls: type) -> None:
+    """Refuse what reads as a feature and would be none: no attribute is left out in silence.
+
+    Raises: InvalidDefinition  for an expression under a name that begins with `_`, and for a type without a value.
+    """
+    for attribute, value in cls.__dict__.items():
+        members = value.values() if isinstance(value, dict) else (value,)
+        if attribute.startswith("_") and any(isinstance(each, (Expr, Group, When)) for each in members):
+            plain = attribute.lstrip("_") or "name"
+            raise InvalidDefinition(
+                f"`{cls.__name__}.{attribute}` is an expression, and names of features do not begin with `_`",
+                where=place(cls, attribute),
+                fix=f"write `{plain} = ...` for a feature; assign what only helps to write others above the class",
+            )
+    for attribute in inspect.get_annotations(cls):
+        if attribute not in cls.__dict__:
+            raise InvalidDefinition(
+                f"`{cls.__name__}.{attribute}` has a type and no value",
+                where=place(cls, attribute),
+                fix=f"assign its expression: `{attribute}: Feature[float] = ...`; columns are declared in a source",
+            )
+
+
 def _named(cls: type, attribute: str, value: object) -> list[tuple[str, Expr[Any]]]:
     if isinstance(value, (Group, dict)) and value:
         return _members(cls, attribute, value.members if isinstance(value, Group) else value)
@@ -199,11 +224,11 @@ def _named(cls: type, attribute: str, value: object) -> list[tuple[str, Expr[Any
                 fix="change the annotation, or the expression",
             )
         return [(name, value)]
-    hint = "assign an expression, `feature(...)`, or start the name with `_`"
+    hint = "assign an expression or `feature(...)`; write all else above the class"
     if inspect.ismethod(value):
         hint = "call it: `.last()`"
     elif isinstance(value, When):
-        hint = "end it: `when(...).then(...).otherwise(...)`"
+        hint = "give its value: `when(...).then(...).otherwise(...)`"
     raise InvalidDefinition(
         f"`{cls.__name__}.{attribute}` is {a_kind(value)}, not a feature",
         where=place(cls, attribute),
@@ -223,6 +248,19 @@ def _members(cls: type, attribute: str, members: Mapping[Any, Any]) -> list[tupl
     return [
         (_checked_name(cls, attribute, member, f"{attribute}_{label}"), member) for label, member in members.items()
     ]
+
+
+def written_members(view: type[FeatureView]) -> dict[str, tuple[str, str]]:
+    """The features of a view's groups by name: the group's attribute, and how an author writes the member."""
+    found: dict[str, tuple[str, str]] = {}
+    for attribute in dict.fromkeys(spec.attribute for spec in view.__spec__.features):
+        value = getattr(view, attribute, None)
+        members = value.members if isinstance(value, Group) else value if isinstance(value, dict) else {}
+        for label, member in members.items():
+            shown = f'"{label}"' if isinstance(label, str) else repr(label)
+            if isinstance(member.node, FeatureRef):
+                found[member.node.name] = (attribute, f"{attribute}[{shown}]")
+    return found
 
 
 def _checked_name(cls: type, attribute: str, written: Expr[Any], otherwise: str) -> str:

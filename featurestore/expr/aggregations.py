@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from featurestore.errors import InvalidDefinition
-from featurestore.expr.wrapper import Length, Numeric, Ordered, Over, Signed, Summable, Wrapper
+from featurestore.expr.wrapper import Averaged, Counted, Length, Ordered, Over, Summable, Wrapper
 from featurestore.semantics.dtypes import Vector
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 T = TypeVar("T")
+X = TypeVar("X")
+Numbers = Wrapper[list[int]] | Wrapper[list[float]] | Wrapper[list[bool]] | Wrapper[list[Decimal]]
+NumbersBy = Wrapper[dict[K, int]] | Wrapper[dict[K, float]] | Wrapper[dict[K, Decimal]]
 
 
 class AggregateMethods(Wrapper[T]):
@@ -36,9 +40,34 @@ class AggregateMethods(Wrapper[T]):
     def count(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Number of values that are not null."""
+        """Number of values that are not null.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
+        answer for each category.
+
+        Example: `Sale.coupon.count(over="30d")`
+        """
         return self._aggregated("count", over, where, by=by)
 
+    @overload
+    def sum(self: Wrapper[list[int]] | Wrapper[list[bool]] | Wrapper[dict[K, int]]) -> Expr[int]: ...
+    @overload
+    def sum(self: Wrapper[list[float]] | Wrapper[dict[K, float]]) -> Expr[float]: ...
+    @overload
+    def sum(self: Wrapper[list[Decimal]] | Wrapper[dict[K, Decimal]]) -> Expr[Decimal]: ...
+    @overload
+    def sum(self: Wrapper[bool], *, over: Over = None, where: Expr[bool] | None = None) -> Expr[int]: ...
+    @overload
+    def sum(
+        self: Wrapper[bool], *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]
+    ) -> Expr[dict[K, int]]: ...
+    @overload
+    def sum(self: Wrapper[bool], *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[int]: ...
+    @overload
+    def sum(
+        self: Wrapper[bool], *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+    ) -> Group[dict[K, int]]: ...
     @overload
     def sum(self: Summable, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
     @overload
@@ -52,31 +81,57 @@ class AggregateMethods(Wrapper[T]):
     def sum(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Exact sum (R9); of vectors element by element."""
+        """Exact sum (R9); of vectors element by element; of a list or map that a feature gives, of its items.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
+        answer for each category.
+
+        Example: `Sale.amount.sum(over=("1d", "30d"), where=Sale.paid)`
+        """
+        if (found := self._of_items("sum", over=over, where=where, by=by)) is not None:
+            return found
         return self._aggregated("sum", over, where, by=by)
 
+    @overload
+    def mean(self: Numbers) -> Expr[float]: ...
+    @overload
+    def mean(self: NumbersBy[K]) -> Expr[float]: ...
     @overload
     def mean(self: Wrapper[Vector], *, over: Over = None, where: Expr[bool] | None = None) -> Expr[Vector]: ...
     @overload
     def mean(self: Wrapper[Vector], *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[Vector]: ...
     @overload
-    def mean(self: Signed, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[float]: ...
+    def mean(self: Averaged, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[float]: ...
     @overload
     def mean(
-        self: Signed, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]
+        self: Averaged, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]
     ) -> Expr[dict[K, float]]: ...
     @overload
-    def mean(self: Signed, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[float]: ...
+    def mean(self: Averaged, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[float]: ...
     @overload
     def mean(
-        self: Signed, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+        self: Averaged, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
     ) -> Group[dict[K, float]]: ...
     def mean(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """The exact sum divided by the count; of vectors element by element."""
+        """The exact sum divided by the count; of vectors element by element; of a list or map, of its items.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
+        answer for each category.
+
+        Example: `Sale.amount.mean(over="30d", where=Sale.amount > 0)`
+        """
+        if (found := self._of_items("mean", over=over, where=where, by=by)) is not None:
+            return found
         return self._aggregated("mean", over, where, by=by)
 
+    @overload
+    def min(self: Wrapper[list[X]]) -> Expr[X]: ...
+    @overload
+    def min(self: Wrapper[dict[K, X]]) -> Expr[X]: ...
     @overload
     def min(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
     @overload
@@ -90,9 +145,22 @@ class AggregateMethods(Wrapper[T]):
     def min(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Least value."""
+        """Least value; of a list or map that a feature gives, of its items.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
+        answer for each category.
+
+        Example: `Sale.amount.min(over="7d")`
+        """
+        if (found := self._of_items("min", over=over, where=where, by=by)) is not None:
+            return found
         return self._aggregated("min", over, where, by=by)
 
+    @overload
+    def max(self: Wrapper[list[X]]) -> Expr[X]: ...
+    @overload
+    def max(self: Wrapper[dict[K, X]]) -> Expr[X]: ...
     @overload
     def max(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
     @overload
@@ -106,35 +174,64 @@ class AggregateMethods(Wrapper[T]):
     def max(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
     ) -> Expr[Any] | Group[Any]:
-        """Greatest value."""
+        """Greatest value; of a list or map that a feature gives, of its items.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
+        answer for each category.
+
+        Example: `Sale.amount.max(over="7d", by=Sale.country)`
+        """
+        if (found := self._of_items("max", over=over, where=where, by=by)) is not None:
+            return found
         return self._aggregated("max", over, where, by=by)
 
     @overload
     def var(
-        self: Numeric, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
+        self: Counted, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
     ) -> Expr[float]: ...
     @overload
     def var(
-        self: Numeric, *, over: tuple[Length, ...], where: Expr[bool] | None = None, population: bool = False
+        self: Counted,
+        *,
+        over: tuple[Length, ...],
+        where: Expr[bool] | None = None,
+        population: bool = False,
     ) -> Group[float]: ...
     def var(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, population: bool = False
     ) -> Expr[float] | Group[float]:
-        """Sample variance, or of the population; null where it is not defined."""
+        """Sample variance, or of the population; null where it is not defined.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.var(over="30d", population=True)`
+        """
         return self._aggregated("var_pop" if population else "var", over, where)
 
     @overload
     def std(
-        self: Numeric, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
+        self: Counted, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
     ) -> Expr[float]: ...
     @overload
     def std(
-        self: Numeric, *, over: tuple[Length, ...], where: Expr[bool] | None = None, population: bool = False
+        self: Counted,
+        *,
+        over: tuple[Length, ...],
+        where: Expr[bool] | None = None,
+        population: bool = False,
     ) -> Group[float]: ...
     def std(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, population: bool = False
     ) -> Expr[float] | Group[float]:
-        """Sample standard deviation, or of the population; null where it is not defined."""
+        """Sample standard deviation, or of the population; null where it is not defined.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.std(over="30d", population=True)`
+        """
         return self._aggregated("std_pop" if population else "std", over, where)
 
     @overload
@@ -146,7 +243,13 @@ class AggregateMethods(Wrapper[T]):
     def first(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, skip_nulls: bool = False
     ) -> Expr[T] | Group[T]:
-        """Value of the earliest row (R5), even when it is null, unless `skip_nulls`."""
+        """Value of the earliest row (R5), even when it is null, unless `skip_nulls`.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.first(over="30d", skip_nulls=True)`
+        """
         return self._aggregated("first", over, self._where(where, skip_nulls))
 
     @overload
@@ -158,7 +261,13 @@ class AggregateMethods(Wrapper[T]):
     def last(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, skip_nulls: bool = False
     ) -> Expr[T] | Group[T]:
-        """Value of the latest row (R5), even when it is null, unless `skip_nulls`."""
+        """Value of the latest row (R5), even when it is null, unless `skip_nulls`.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.last(skip_nulls=True)`
+        """
         return self._aggregated("last", over, self._where(where, skip_nulls))
 
     @overload
@@ -177,7 +286,13 @@ class AggregateMethods(Wrapper[T]):
         where: Expr[bool] | None = None,
         skip_nulls: bool = False,
     ) -> Expr[list[T]] | Group[list[T]]:
-        """Values of the latest `n` rows (R5), oldest first."""
+        """Values of the latest `n` rows (R5), oldest first; with `skip_nulls`, of those that have one.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.last_n(3)`, `Sale.amount.last_n(3).mean()`
+        """
         if not (type(n) is int and 0 < n <= 10_000):
             raise InvalidDefinition(
                 f"`last_n` takes a number of rows, not {n!r}", has="1 to 10000", fix="write `last_n(10)`"
@@ -191,7 +306,13 @@ class AggregateMethods(Wrapper[T]):
     def distinct_count(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
     ) -> Expr[int] | Group[int]:
-        """Number of different values that are not null, exactly."""
+        """Number of different values that are not null, exactly.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.distinct_count(over="30d")`
+        """
         return self._aggregated("distinct_count", over, where)
 
     def _where(self, where: Expr[bool] | None, skip_nulls: bool) -> Expr[bool] | None:

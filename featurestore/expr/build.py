@@ -19,9 +19,9 @@ from featurestore.expr.nodes import (
     walk,
 )
 from featurestore.expr.printing import text_of
-from featurestore.semantics import decimals
+from featurestore.expr.widening import COUNTS_BOOLS, as_int, ways_to_widen
 from featurestore.semantics.aggregates import AGGREGATES, aggregate_row
-from featurestore.semantics.dtypes import BOOL, FLOAT64, INT64, KEYS, DType, canonical, decimal_of, dtype_of, map_of
+from featurestore.semantics.dtypes import BOOL, INT64, KEYS, DType, canonical, dtype_of, map_of
 from featurestore.semantics.folding.categories import GROUPED
 from featurestore.semantics.scalars import SCALAR_ROWS, scalar_row
 from featurestore.semantics.windows import Span
@@ -34,18 +34,18 @@ def literal(value: object) -> Literal:
         raise TypeMismatch(
             f"{value!r:.60} cannot stand in an expression",
             has=["bool", "int", "float", "str", "datetime", "date", "Decimal", "Vector"],
-            fix="ask for null with `.is_null()`" if value is None else "write a constant of one of these types",
+            fix=_NO_NULL if value is None else "write a constant of one of these types",
         )
     return Literal(canonical(value, dtype), dtype)
 
 
 def call(name: str, *arguments: Node, parameter: str = "") -> Call:
-    """A function call; int64 beside float64 is cast to float64 where the function wants one type, and a constant
-    beside a decimal is written with as many decimal places.
+    """A function call with its arguments widened as R10 says: a constant beside a decimal gets its decimal places, a
+    bool in arithmetic is an int64, and an int64 is cast to float64 where the function takes no int64.
 
     Raises: TypeMismatch  when no row of the table takes these types.
     """
-    for given in (_rescaled(arguments), arguments, _widened(arguments)):
+    for given in ways_to_widen(name, arguments):
         found = scalar_row(name, tuple(argument.dtype for argument in given))
         if found:
             return Call(name, given, found[1], parameter)
@@ -61,6 +61,7 @@ def call(name: str, *arguments: Node, parameter: str = "") -> Call:
     )
 
 
+_NO_NULL = "ask for null with `.is_null()`; where there is no value, write `when(test).then(value).otherwise(None)`"
 _OF_ONE_SCALE = '; decimals must have equally many decimal places, and constants beside them are `Decimal("1.50")`'
 
 
@@ -109,6 +110,9 @@ def aggregate(
             fix="compare it: `column > 0`",
         )
     row = aggregate_row(name, of.dtype if of is not None else None)
+    if row is None and of is not None and of.dtype == BOOL and name in COUNTS_BOOLS:
+        of = as_int(of)
+        row = aggregate_row(name, INT64)
     if row is None:
         takes = [str(dtype) for each in AGGREGATES if each.name == name for dtype in each.takes]
         assert of is not None
@@ -137,47 +141,6 @@ def grouped_type(name: str, by: Node, result: DType) -> DType:
             fix=f"group by a {', '.join(map(str, KEYS))}",
         )
     return map_of(by.dtype, result)
-
-
-def _widened(arguments: Sequence[Node]) -> tuple[Node, ...]:
-    """The arguments with every int64 as float64, which division and roots want whatever comes in."""
-    return tuple(as_float(argument) for argument in arguments)
-
-
-def _rescaled(arguments: tuple[Node, ...]) -> tuple[Node, ...]:
-    """The arguments with every decimal or whole constant as a decimal like those it stands beside, where that is
-    exact."""
-    found = [(each, held) for each in arguments if (held := _decimal_in(each.dtype)) is not None]
-    if not found:
-        return arguments
-    # what is computed says how many places there are; of constants alone, the one that has most
-    _, like = max(found, key=lambda pair: (not isinstance(pair[0], Literal), pair[1].scale))
-    return tuple(_as_decimal(each, like) if isinstance(each, Literal) else each for each in arguments)
-
-
-def _decimal_in(dtype: DType) -> DType | None:
-    held = dtype.item or dtype
-    return held if held.kind == "decimal" else None
-
-
-def _as_decimal(node: Literal, like: DType) -> Node:
-    if node.dtype.kind not in ("decimal", "int64"):
-        return node
-    exact = decimals.scaled(node.value, node.dtype.scale)
-    for precision in (like.precision, decimals.DIGITS):
-        unscaled = decimals.unscaled(exact, precision, like.scale)
-        if unscaled is not None:
-            return Literal(unscaled, decimal_of(precision, like.scale))
-    return node
-
-
-def as_float(node: Node) -> Node:
-    """An int64 as a float64; anything else as it is."""
-    if node.dtype != INT64:
-        return node
-    if isinstance(node, Literal) and abs(node.value) <= 2**53:
-        return Literal(float(node.value), FLOAT64)
-    return Call("to_float", (node,), FLOAT64)
 
 
 def _joined(shown: str, arguments: Sequence[Node], infix: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from featurestore.errors import InvalidDefinition
-from featurestore.expr.wrapper import Numeric, Wrapper
+from featurestore.expr.wrapper import Counted, Wrapper
 from featurestore.semantics.folding.decays import BLOCKS, LONGEST_US
 from featurestore.semantics.instants import duration_text, duration_us
 from featurestore.semantics.windows import Window
@@ -26,23 +26,37 @@ class DecayMethods(Wrapper[T]):
     __slots__ = ()
 
     @overload
-    def decayed_sum(self: Numeric, *, halflife: str, where: Expr[bool] | None = None) -> Expr[float]: ...
+    def decayed_sum(self: Counted, *, halflife: str, where: Expr[bool] | None = None) -> Expr[float]: ...
     @overload
-    def decayed_sum(self: Numeric, *, halflife: tuple[str, ...], where: Expr[bool] | None = None) -> Group[float]: ...
+    def decayed_sum(self: Counted, *, halflife: tuple[str, ...], where: Expr[bool] | None = None) -> Group[float]: ...
     def decayed_sum(
-        self: Numeric, *, halflife: str | tuple[str, ...], where: Expr[bool] | None = None
+        self: Counted, *, halflife: str | tuple[str, ...], where: Expr[bool] | None = None
     ) -> Expr[float] | Group[float]:
-        """Sum of the values, each halved for every half-life since it happened."""
+        """Sum of the values, each halved for every half-life since it happened.
+
+        `halflife=` is the time in which a value comes to count half as much, such as `"7d"`; a tuple of these gives a
+        group with one feature each. `where=` is a condition on rows. There is no `over=`: what is older than 64
+        half-lives counts nothing.
+
+        Example: `Sale.amount.decayed_sum(halflife=("1d", "7d"))`
+        """
         return self._decayed("decayed_sum", halflife, where)
 
     @overload
-    def decayed_mean(self: Numeric, *, halflife: str, where: Expr[bool] | None = None) -> Expr[float]: ...
+    def decayed_mean(self: Counted, *, halflife: str, where: Expr[bool] | None = None) -> Expr[float]: ...
     @overload
-    def decayed_mean(self: Numeric, *, halflife: tuple[str, ...], where: Expr[bool] | None = None) -> Group[float]: ...
+    def decayed_mean(self: Counted, *, halflife: tuple[str, ...], where: Expr[bool] | None = None) -> Group[float]: ...
     def decayed_mean(
-        self: Numeric, *, halflife: str | tuple[str, ...], where: Expr[bool] | None = None
+        self: Counted, *, halflife: str | tuple[str, ...], where: Expr[bool] | None = None
     ) -> Expr[float] | Group[float]:
-        """The decayed sum divided by the decayed number of its values."""
+        """The decayed sum divided by the decayed number of its values.
+
+        `halflife=` is the time in which a value comes to count half as much, such as `"7d"`; a tuple of these gives a
+        group with one feature each. `where=` is a condition on rows. There is no `over=`: what is older than 64
+        half-lives counts nothing.
+
+        Example: `Sale.amount.decayed_mean(halflife=("1d", "7d"))`
+        """
         return self._decayed("decayed_mean", halflife, where)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar, overload
@@ -13,7 +13,7 @@ from featurestore.expr.build import aggregate, call, literal
 from featurestore.expr.decays import DecayMethods, fading
 from featurestore.expr.lists import ListMethods
 from featurestore.expr.maps import MapMethods
-from featurestore.expr.nodes import Node
+from featurestore.expr.nodes import FeatureRef, Node
 from featurestore.expr.numbers import NumberMethods
 from featurestore.expr.operators import OperatorMethods
 from featurestore.expr.tallies import TallyMethods
@@ -212,4 +212,23 @@ def node_of(operand: object) -> Node:
     """The node of an expression or of a plain Python constant."""
     if isinstance(operand, Expr):
         return operand.node
+    if isinstance(operand, (Group, dict)):
+        members = operand.members if isinstance(operand, Group) else operand
+        labels = [f'"{label}"' if isinstance(label, str) else repr(label) for label in members]
+        raise InvalidDefinition(
+            f"a group of {len(labels)} features stands where one value belongs",
+            where=f"`{operand!r:.120}`",
+            has=[f"[{label}]" for label in labels],
+            fix=f"name one of them: `{group_name(members)}[{(labels or ['...'])[0]}]`",
+        )
     return literal(operand)
+
+
+def group_name(members: Mapping[Any, Any]) -> str:
+    """The attribute that holds a group, where a view has it."""
+    for member in members.values():
+        node = getattr(member, "node", None)
+        if isinstance(node, FeatureRef):
+            specs = (each for each in node.target.features if each.name == node.name)
+            return f"{node.view}.{next(specs).attribute}"
+    return "group"

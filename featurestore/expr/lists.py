@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from featurestore.expr.fluent import Expr, Operand
 
 T = TypeVar("T")
+K = TypeVar("K")
 X = TypeVar("X")
 
 
@@ -19,8 +20,8 @@ class ListMethods(Wrapper[T]):
 
     __slots__ = ()
 
-    def length(self: ListMethods[list[X]] | ListMethods[str]) -> Expr[int]:
-        """Number of items, nulls included; of a text, of code points."""
+    def length(self: ListMethods[list[X]] | ListMethods[dict[K, X]] | ListMethods[str]) -> Expr[int]:
+        """Number of items, nulls included; of a map, of categories; of a text, of code points."""
         return self._call("length")
 
     @overload

@@ -17,8 +17,9 @@ from featurestore.expr.nodes import (
     PythonCall,
     RequestRef,
 )
+from featurestore.expr.widening import ARITHMETIC, COUNTS_BOOLS
 from featurestore.semantics.aggregates import DECAYED
-from featurestore.semantics.dtypes import DATE, INT64, TIMESTAMP, python_value
+from featurestore.semantics.dtypes import BOOL, DATE, INT64, TIMESTAMP, python_value
 from featurestore.semantics.instants import duration_text
 from featurestore.semantics.scalars import SCALAR_ROWS, scalar_row
 from featurestore.semantics.windows import Span
@@ -67,7 +68,8 @@ def text_of(node: Node) -> str:
             options += [f"over={_over(node.span)}"] if shown_span else []
             options += [f"where={text_of(node.where)}"] if node.where else []
             options += [f"by={text_of(node.by)}"] if node.by else []
-            prefix = f"{_receiver(node.input)}." if node.input else ""
+            of = _uncounted(node.input) if node.input and node.function in COUNTS_BOOLS else node.input
+            prefix = f"{_receiver(of)}." if of else ""
             return f"{prefix}{node.function}({', '.join(options)})"
         case Default():
             return f"feature({text_of(node.input)}, default={python_value(node.value, node.dtype)!r})"
@@ -77,6 +79,7 @@ def text_of(node: Node) -> str:
 
 def _call(node: Call) -> str:
     arguments = [_unwidened(each) for each in node.arguments] if _widens(node) else list(node.arguments)
+    arguments = [_uncounted(each) for each in arguments] if node.function in ARITHMETIC else arguments
     first, *rest = arguments
     if node.function in _PARTS and (chain := _chain(node)) is not None:
         return chain
@@ -126,6 +129,14 @@ def _widens(node: Call) -> bool:
 def _unwidened(node: Node) -> Node:
     match node:
         case Call(function="to_float", arguments=(inner,)) if inner.dtype == INT64:
+            return inner
+    return node
+
+
+def _uncounted(node: Node) -> Node:
+    """The bool that arithmetic and sums count as 0 or 1."""
+    match node:
+        case Call(function="to_int", arguments=(inner,)) if inner.dtype == BOOL:
             return inner
     return node
 

@@ -18,11 +18,11 @@ from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from featurestore.errors import InvalidDefinition, TypeMismatch, a_kind
-from featurestore.expr.build import as_float
 from featurestore.expr.fluent import Expr, Operand, node_of
 from featurestore.expr.nodes import Literal, Node, PythonCall
 from featurestore.expr.printing import text_of
-from featurestore.semantics.dtypes import FLOAT64, INT64, PYTHON_TYPES, SCALARS, DType
+from featurestore.expr.widening import as_float
+from featurestore.semantics.dtypes import FLOAT64, INT64, KEYS, PYTHON_TYPES, DType, list_of, map_of
 from featurestore.semantics.python_functions import Parameter, PythonFunction
 
 R = TypeVar("R")
@@ -42,16 +42,20 @@ class RowFunction(Generic[R]):
         self.function = _checked(python)
         self.__doc__ = python.__doc__
 
-    def __call__(self, *arguments: Operand) -> Expr[R]:
-        """The expression that calls it for each row of values."""
-        function, nodes = self.function, tuple(node_of(argument) for argument in arguments)
+    def __call__(self, *arguments: Operand | None) -> Expr[R]:
+        """The expression that calls it for each row of values; `None` is null."""
+        function = self.function
         wanted = ", ".join(f"{each.name}: {each.dtype}" for each in function.parameters)
-        if len(nodes) != len(function.parameters):
+        if len(arguments) != len(function.parameters):
             raise InvalidDefinition(
-                f"`{function.name}` takes {len(function.parameters)} values, not {len(nodes)}",
+                f"`{function.name}` takes {len(function.parameters)} values, not {len(arguments)}",
                 has=wanted,
                 fix="give each of them, in this order",
             )
+        nodes = tuple(
+            Literal(None, each.dtype) if given is None and each.nullable else node_of(given)
+            for given, each in zip(arguments, function.parameters, strict=True)
+        )
         if all(isinstance(node, Literal) for node in nodes):
             raise InvalidDefinition(
                 f"`{function.name}` is given no expression",
@@ -60,7 +64,7 @@ class RowFunction(Generic[R]):
             )
         given = tuple(_fitting(node, each.dtype) for node, each in zip(nodes, function.parameters, strict=True))
         for node, each in zip(given, function.parameters, strict=True):
-            if node.dtype != each.dtype:
+            if node.dtype != each.dtype and not (node.dtype.kind == "vector" and each.dtype == list_of(FLOAT64)):
                 raise TypeMismatch(
                     f"`{each.name}` of `{function.name}` takes {each.dtype}, not {node.dtype}",
                     has=[f"{text_of(node)}: {node.dtype}"],
@@ -74,11 +78,11 @@ class RowFunction(Generic[R]):
 
 def row_function(python: Callable[..., R | None]) -> RowFunction[R]:
     """A function of the language from a plain Python function, whose annotations are its types: bool, int, float, str,
-    datetime, date.
+    datetime, date, lists such as `list[float]` and maps such as `dict[str, int]`.
 
-    Both roads call it with the values of one row. A null for a parameter that is annotated `T | None` reaches it as
-    None; for any other, the answer is null and it is not called. It must give the same for the same values, and takes
-    request values, aggregates and features, never columns below an aggregate.
+    Both roads call it with the values of one row. A null for a parameter that is annotated `T | None`, or among items
+    annotated `list[T | None]`, reaches it as None; for any other, the answer is null and it is not called. It must give
+    the same for the same values, and takes request values, aggregates and features, never columns below an aggregate.
     """
     return RowFunction(python)
 
@@ -110,26 +114,48 @@ def _checked(python: Callable[..., Any]) -> PythonFunction:
                 f"the parameter `{each.name}` of the row function `{name}` can be left out, or given by name only",
                 fix="take plain parameters without defaults",
             )
-        dtype, nullable = _annotated(name, f"the parameter `{each.name}`", annotations.get(each.name))
-        parameters.append(Parameter(each.name, dtype, nullable))
-    gives, _ = _annotated(name, "what it returns", annotations.get("return"))
+        dtype, *nulls = _annotated(name, f"the parameter `{each.name}`", annotations.get(each.name))
+        parameters.append(Parameter(each.name, dtype, *nulls))
+    gives, *_ = _annotated(name, "what it returns", annotations.get("return"))
     return PythonFunction(name, tuple(parameters), gives, _digest(python), python)
 
 
-def _annotated(name: str, what: str, annotation: Any) -> tuple[DType, bool]:
-    """The type that an annotation names, and whether it takes None."""
-    kinds = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-    held = [kind for kind in kinds if kind is not type(None)]
-    dtype = PYTHON_TYPES.get(held[0]) if len(held) == 1 and isinstance(held[0], type) else None
-    if dtype not in SCALARS:
+def _annotated(name: str, what: str, annotation: Any) -> tuple[DType, bool, bool]:
+    """The type that an annotation names, whether it takes None, and whether its items do."""
+    held, nullable = _without_none(annotation)
+    arguments = get_args(held)
+    dtype, null_items = _scalar(held), False
+    if get_origin(held) is list and len(arguments) == 1:
+        inner, null_items = _without_none(arguments[0])
+        item = _scalar(inner)
+        dtype = None if item is None else list_of(item)
+    elif get_origin(held) is dict and len(arguments) == 2:  # a key and a value
+        inner, null_items = _without_none(arguments[1])
+        key, item = _scalar(arguments[0]), _scalar(inner)
+        dtype = None if key not in KEYS or item is None else map_of(key, item)
+    if dtype is None:
         shown = "nothing" if annotation is None else getattr(annotation, "__name__", str(annotation))
         raise TypeMismatch(
-            f"{what} of the row function `{name}` is annotated with {shown}",
-            has=["bool", "int", "float", "str", "datetime", "date", "each of them `| None`"],
+            f"{what} of the row function `{name}` is annotated with {shown if not arguments else annotation}",
+            has=[
+                *("bool", "int", "float", "str", "datetime", "date", "list[...] of these"),
+                "dict[..., ...] of these, whose keys are no floats",
+                "each of them, and each item, `| None`",
+            ],
             fix="annotate it with one of these",
         )
-    assert dtype is not None
-    return dtype, len(held) < len(kinds)
+    return dtype, nullable, null_items
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    """An annotation without `| None`, and whether it had that."""
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    held = [kind for kind in kinds if kind is not type(None)]
+    return (held[0], len(held) < len(kinds)) if len(held) == 1 else (annotation, False)
+
+
+def _scalar(annotation: Any) -> DType | None:
+    return PYTHON_TYPES.get(annotation) if isinstance(annotation, type) else None
 
 
 def _digest(python: FunctionType) -> str:

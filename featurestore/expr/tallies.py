@@ -47,7 +47,13 @@ class TallyMethods(Wrapper[T]):
         over: Over | tuple[Length, ...] = None,
         where: Expr[bool] | None = None,
     ) -> Expr[T] | Group[T]:
-        """The value at place ceil(q * n) of the n sorted values, exactly; `q` is taken as it is written."""
+        """The value at place ceil(q * n) of the n sorted values, exactly; `q` is taken as it is written.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.quantile(0.95, over="30d")`
+        """
         return self._aggregated("quantile", over, where, parameter=_fraction("quantile", q))
 
     @overload
@@ -64,7 +70,13 @@ class TallyMethods(Wrapper[T]):
         over: Over | tuple[Length, ...] = None,
         where: Expr[bool] | None = None,
     ) -> Expr[T] | Group[T]:
-        """The lower of the middle values: `quantile(0.5)`."""
+        """The lower of the middle values: `quantile(0.5)`.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.median(over="30d")`
+        """
         return self._aggregated("quantile", over, where, parameter="1/2")
 
     @overload
@@ -72,7 +84,13 @@ class TallyMethods(Wrapper[T]):
     @overload
     def mode(self, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[T]: ...
     def mode(self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None) -> Expr[T] | Group[T]:
-        """The most frequent value; of equally frequent ones the least."""
+        """The most frequent value; of equally frequent ones the least.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.mode(over="30d")`
+        """
         return self._aggregated("mode", over, where)
 
     @overload
@@ -82,7 +100,13 @@ class TallyMethods(Wrapper[T]):
     def mode_count(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
     ) -> Expr[int] | Group[int]:
-        """How often the most frequent value stands there."""
+        """How often the most frequent value stands there.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.mode_count(over="30d")`
+        """
         return self._aggregated("mode_count", over, where)
 
     @overload
@@ -92,7 +116,13 @@ class TallyMethods(Wrapper[T]):
     def entropy(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
     ) -> Expr[float] | Group[float]:
-        """Entropy of the values in bits: 0 where all are equal."""
+        """Entropy of the values in bits: 0 where all are equal.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.entropy(over="30d")`
+        """
         return self._aggregated("entropy", over, where)
 
     @overload
@@ -102,7 +132,13 @@ class TallyMethods(Wrapper[T]):
     def top_n(
         self, n: int, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
     ) -> Expr[list[T]] | Group[list[T]]:
-        """The `n` most frequent values, most frequent first; of equally frequent ones the least first."""
+        """The `n` most frequent values, most frequent first; of equally frequent ones the least first.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.top_n(3, over="30d")`
+        """
         return self._aggregated("top_n", over, where, parameter=_number("top_n", n))
 
     @overload
@@ -114,7 +150,13 @@ class TallyMethods(Wrapper[T]):
     def top_n_counts(
         self, n: int, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
     ) -> Expr[list[int]] | Group[list[int]]:
-        """How often each of the `n` most frequent values stands there, in the order of `top_n`."""
+        """How often each of the `n` most frequent values stands there, in the order of `top_n`.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.top_n_counts(3, over="30d")`
+        """
         return self._aggregated("top_n_counts", over, where, parameter=_number("top_n_counts", n))
 
     @overload
@@ -126,7 +168,13 @@ class TallyMethods(Wrapper[T]):
     def approx_quantile(
         self, q: float | str, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
     ) -> Expr[float] | Group[float]:
-        """A quantile within 2^-8 (0.4 %) of the exact one, from a state that does not grow with the rows."""
+        """A quantile within 2^-8 (0.4 %) of the exact one, from a state that does not grow with the rows.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.approx_quantile(0.99)`
+        """
         return self._aggregated("approx_quantile", over, where, parameter=_fraction("approx_quantile", q))
 
     @overload
@@ -136,7 +184,13 @@ class TallyMethods(Wrapper[T]):
     def approx_distinct_count(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
     ) -> Expr[int] | Group[int]:
-        """Number of different values: exact below 256, beyond with a standard error of 6.3 %."""
+        """Number of different values: exact below 256, beyond with a standard error of 6.3 %.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.approx_distinct_count()`
+        """
         return self._aggregated("approx_distinct_count", over, where)
 
     @overload
@@ -146,7 +200,13 @@ class TallyMethods(Wrapper[T]):
     def last_at(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
     ) -> Expr[datetime] | Group[datetime]:
-        """When the latest value that is not null happened."""
+        """When the latest value that is not null happened.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.last_at(where=Sale.paid)`
+        """
         return self._aggregated("last_at", over, where)
 
     @overload
@@ -156,7 +216,13 @@ class TallyMethods(Wrapper[T]):
     def first_at(
         self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
     ) -> Expr[datetime] | Group[datetime]:
-        """When the earliest value that is not null happened."""
+        """When the earliest value that is not null happened.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.first_at()`
+        """
         return self._aggregated("first_at", over, where)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from featurestore.errors import InvalidDefinition
 from featurestore.expr.wrapper import Wrapper
+from featurestore.semantics.likes import pieces
+from featurestore.semantics.patterns import parse
 
 if TYPE_CHECKING:
     from featurestore.expr.fluent import Expr
@@ -38,6 +40,39 @@ class TextMethods(Wrapper[T]):
     def ends_with(self: TextMethods[str], part: str | Expr[str]) -> Expr[bool]:
         """True when it ends with `part`."""
         return self._call("ends_with", part)
+
+    def like(self: TextMethods[str], pattern: str) -> Expr[bool]:
+        """True when all of it fits a pattern of SQL: `%` for any letters, `_` for one, `\\%` for a percent sign.
+
+        Example: `Sale.product.like("book-%")`
+        """
+        return self._fits("like", pattern)
+
+    def ilike(self: TextMethods[str], pattern: str) -> Expr[bool]:
+        """As `like`, where the letters A to Z are those from a to z; others stay.
+
+        Example: `Sale.product.ilike("%book%")`
+        """
+        return self._fits("ilike", pattern)
+
+    def matches(self: TextMethods[str], pattern: str) -> Expr[bool]:
+        """True when some part of it matches a regular expression of a subset that both roads agree on (R10).
+
+        Example: `Sale.product.matches(r"^[a-z]+-\\d{4}$")`
+        """
+        return self._fits("matches", pattern)
+
+    def _fits(self, name: str, pattern: object) -> Expr[bool]:
+        if not isinstance(pattern, str) or not pattern:
+            raise InvalidDefinition(
+                f"`{name}` takes a pattern that is written out, not {pattern!r:.60}",
+                where=f"`{self!r}`",
+                fix=f'write `.{name}("{"^a" if name == "matches" else "a%"}")`; compare with `==` for an empty text, '
+                "and with `.contains(...)` for a part that another column holds",
+            )
+        check = parse if name == "matches" else pieces
+        check(pattern)
+        return self._call(name, parameter=pattern)
 
     def replace(self: TextMethods[str], old: str | Expr[str], new: str | Expr[str]) -> Expr[str]:
         """With `new` for every `old`, from the left; an empty `old` changes nothing."""

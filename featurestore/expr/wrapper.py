@@ -63,6 +63,19 @@ class Wrapper(Generic[T]):
     ) -> Expr[Any] | Group[Any]:
         """An aggregate of this value over rows, or a group with one for each window."""
 
+    def _of_items(self, name: str, **options: object) -> Expr[Any] | None:
+        """The aggregate of the items of a list, or of the values of a map; None for a value that has none."""
+        if self.node.dtype.kind not in ("list", "map"):
+            return None
+        if given := [f"{option}=" for option, value in options.items() if value is not None]:
+            raise InvalidDefinition(
+                f"`{name}` of a {self.node.dtype.kind} is about its items, and takes no {' and no '.join(given)}",
+                where=f"the expression `{self!r}`",
+                fix=f'write `.{name}()`; over rows, aggregate what that gives: `.{name}().max(over="7d")`',
+            )
+        items = self._call("values") if self.node.dtype.kind == "map" else self
+        return items._call(name)
+
     @abstractmethod
     def _decayed(
         self, name: str, halflife: str | tuple[str, ...], where: Expr[bool] | None
@@ -76,3 +89,6 @@ Signed = Numeric | Wrapper[Decimal]
 Summable = Signed | Wrapper[Vector]
 Sorted = Wrapper[str] | Wrapper[datetime] | Wrapper[date] | Wrapper[Decimal]
 Ordered = Numeric | Sorted
+Whole = Wrapper[int] | Wrapper[bool]
+Counted = Numeric | Wrapper[bool]  # a bool counts as 0 or 1
+Averaged = Signed | Wrapper[bool]

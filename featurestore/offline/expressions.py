@@ -20,7 +20,8 @@ from featurestore.expr.nodes import (
 )
 from featurestore.offline.connection import literal, offset_macro, wall_offset_macro
 from featurestore.semantics import decimals
-from featurestore.semantics.dtypes import FLOAT64, DType, Value
+from featurestore.semantics.dtypes import FLOAT64, STRING, DType, Value
+from featurestore.semantics.functions.row import Scalar
 from featurestore.semantics.scalars import scalar_row
 from featurestore.semantics.statuses import NULL, OK, OVERFLOW
 
@@ -58,9 +59,7 @@ class SqlExpressions:
                 found = scalar_row(node.function, tuple(argument.dtype for argument in node.arguments))
                 assert found is not None, "a call node was checked when it was made"
                 listed, rest = ", ".join(arguments), ", ".join(arguments[1:])
-                p, wall = (
-                    (offset_macro(node.parameter), wall_offset_macro(node.parameter)) if node.parameter else ("", "")
-                )
+                p, wall = parameter_texts(found[0], node.parameter)
                 return found[0].sql.format(*arguments, all=listed, rest=rest, p=p, l=wall)
             case PythonCall():
                 listed = ", ".join(["spine_row", *(self.value(argument) for argument in node.arguments)])
@@ -89,6 +88,13 @@ class SqlExpressions:
                 return self.status(node.input)
             case _:
                 assert_never(node)
+
+
+def parameter_texts(row: Scalar, parameter: str) -> tuple[str, str]:
+    """What `{p}` and `{l}` stand for: the macros of a zone, or a pattern as DuckDB reads it."""
+    if row.pattern is not None:
+        return sql_literal(row.pattern(parameter), STRING), ""
+    return (offset_macro(parameter), wall_offset_macro(parameter)) if parameter else ("", "")
 
 
 def sql_type(dtype: DType) -> str:

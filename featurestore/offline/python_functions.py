@@ -15,7 +15,7 @@ from featurestore.expr.nodes import Node, PythonCall, walk
 from featurestore.offline.connection import quoted
 from featurestore.offline.expressions import sql_type
 from featurestore.plan.nodes import Plan
-from featurestore.semantics.dtypes import Value, python_value
+from featurestore.semantics.dtypes import DType, Value, python_value
 from featurestore.semantics.python_functions import PythonFunction
 
 
@@ -57,9 +57,12 @@ def calling(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterator[None]
 
 
 def _noting(function: PythonFunction, failures: list[tuple[int, RowFunctionFailed]]) -> Callable[..., Value]:
-    def call(spine_row: int, *values: Value) -> Value:
+    dtypes = [each.dtype for each in function.parameters]
+
+    def call(spine_row: int, *values: Any) -> Any:
+        given = [_from_duckdb(value, dtype) for value, dtype in zip(values, dtypes, strict=True)]
         try:
-            return function.answer(values)
+            return _to_duckdb(function.answer(given), function.gives)
         except RowFunctionFailed as failure:
             failures.append((spine_row, failure))
             raise
@@ -68,6 +71,21 @@ def _noting(function: PythonFunction, failures: list[tuple[int, RowFunctionFaile
     places = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     call.__signature__ = Signature(places)  # type: ignore[attr-defined]  # DuckDB counts the parameters
     return call
+
+
+def _from_duckdb(value: Any, dtype: DType) -> Value:
+    """A list or map as DuckDB hands it over, canonical; any other value is so already."""
+    if value is None or dtype.item is None:
+        return value
+    return tuple(value) if dtype.key is None else tuple(value.items())
+
+
+def _to_duckdb(value: Value, dtype: DType) -> Any:
+    """A canonical value as DuckDB reads it: a map by its columns, since a dict with the keys `key` and `value` means
+    that to it."""
+    if value is None or dtype.key is None:
+        return value
+    return {"key": [key for key, _ in value], "value": [item for _, item in value]}
 
 
 def _key_of(connection: duckdb.DuckDBPyConnection, plan: Plan, row: int) -> list[str]:

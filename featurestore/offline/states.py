@@ -12,6 +12,7 @@ from featurestore.offline.stages import staged
 from featurestore.plan.nodes import FoldUse, Plan, State
 from featurestore.semantics.folding.row import ADDED
 from featurestore.semantics.folds import FOLDS
+from featurestore.semantics.scalars import PATTERNED
 
 
 def _column(leaf: Leaf) -> str:
@@ -125,7 +126,8 @@ def ordering(state: State, use: FoldUse) -> str:
 
 def zones_of(nodes: Iterable[Node]) -> set[str]:
     """The zones that expressions name."""
-    return {node.parameter for top in nodes for node in walk(top) if isinstance(node, Call)} - {""}
+    calls = (node for top in nodes for node in walk(top) if isinstance(node, Call))
+    return {call.parameter for call in calls if call.function not in PATTERNED} - {""}
 
 
 def _listed(columns: dict[str, str]) -> str:

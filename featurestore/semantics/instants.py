@@ -82,6 +82,10 @@ def in_years(at_us: int) -> int:
     )
 
 
+_CALENDAR = re.compile(r"(\d{1,4})\s*(M|mo|mon|months?|[yY]|yr|years?)")
+"""How other systems write months and years."""
+
+
 def duration_us(text: str) -> int:
     """Microseconds of a duration such as `90s`, `6h`, `1d` or `1d12h`. A `d` is 86,400 s, whatever the clocks do.
 
@@ -89,6 +93,13 @@ def duration_us(text: str) -> int:
     36
     """
     parts = _DURATION.findall(text)
+    if months := _CALENDAR.fullmatch(text):
+        days = int(months[1]) * (365 if months[2].lower().startswith("y") else 30)
+        raise InvalidDefinition(
+            f"{text!r} is not a duration: a month or a year is longer or shorter, depending on the calendar",
+            has=[f"1{unit}" for unit in _UNITS_US],
+            fix=f"write days: `{days}d`",
+        )
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise InvalidDefinition(
             f"{text!r} is not a duration",

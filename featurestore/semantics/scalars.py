@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 
 from featurestore.semantics.dtypes import DType
-from featurestore.semantics.functions import decimals, kernels, lists, logic, maps, numbers, texts, times
+from featurestore.semantics.functions import decimals, items, kernels, lists, logic, maps, numbers, texts, times
 from featurestore.semantics.functions.row import Scalar
 
 SCALAR_ROWS: Final[tuple[Scalar, ...]] = (
@@ -23,8 +23,11 @@ SCALAR_ROWS: Final[tuple[Scalar, ...]] = (
     *maps.ROWS,
     *decimals.ROWS,
     *lists.ROWS,
+    *items.ROWS,
     *kernels.ROWS,
 )
+PATTERNED: Final = frozenset(row.name for row in SCALAR_ROWS if row.pattern is not None)
+"""The functions whose parameter is a pattern; that of all others is a zone."""
 SCALAR_NAMES: Final = tuple(dict.fromkeys(row.name for row in SCALAR_ROWS))
 
 

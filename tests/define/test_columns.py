@@ -25,6 +25,7 @@ from featurestore import (
     rows,
 )
 from featurestore.errors import DefinitionError, InvalidDefinition, TypeMismatch
+from featurestore.testing import value
 
 
 class User(Entity):
@@ -175,3 +176,23 @@ def test_a_column_may_still_only_have_another_name() -> None:
     generic: Any = Column
     made: Any = declare(Request, generic[datetime], column("from"))
     assert [(spec.name, spec.stored) for spec in made.__columns__] == [("held", "from")]
+
+
+class Logged(Source):
+    """A column as some databases name theirs."""
+
+    user: Column[int]
+    _score: Column[float]
+    at: EventTime
+
+
+class Scored(FeatureView, entity=User, source=Logged):
+    """What is under `_score`."""
+
+    score = Logged._score.sum()
+
+
+def test_a_column_may_begin_with_an_underscore() -> None:
+    """It is a column like any other on both roads, and not left out in silence."""
+    data = [{"_score": 1.5, "at": "2024-01-01T00:00:00Z"}, {"_score": 2.0, "at": "2024-01-02T00:00:00Z"}]
+    assert value(Scored.score, data, key=1, as_of="2024-02-01T00:00:00Z") == 3.5

@@ -106,7 +106,7 @@ MISTAKES = {
     "a missing key column": (
         "class S(Source):\n    userid: Column[int]\n    at: EventTime\n\n"
         "class V(FeatureView, entity=User, source=S):\n    s = rows()\n",
-        ("UnknownColumn", "`S` has no key column `user_id`", "shop.py:26, `V`", "at, userid", "write `userid`"),
+        ("UnknownColumn", "`S` has no key column `user_id`", "shop.py:26, `V`", "at, userid", "`key=S.userid`"),
     ),
     "a key of another type": (
         "class S(Source):\n    user_id: Column[str]\n    at: EventTime\n\n"
@@ -159,7 +159,7 @@ MISTAKES = {
             "write `user_id`",
         ),
     ),
-    "no Python": ("class V(\n", ("InvalidDefinition", "SyntaxError", "shop.py", None, "mend")),
+    "no Python": ("class V(\n", ("InvalidDefinition", "SyntaxError", "shop.py", None, "correct")),
     "a default of another type": (
         'class V(FeatureView, entity=User, source=Visit):\n    s = feature(Visit.seconds.last(), default="none")\n',
         ("TypeMismatch", "the default 'none' is no float64", "shop.py:23, `V.s`", None, "float64"),
@@ -200,8 +200,8 @@ MISTAKES = {
         "import math\nclass V(FeatureView, entity=User, source=Visit):\n    s = math.log(Visit.seconds.sum())\n",
         ("InvalidDefinition", "plain Python does not take an expression", "shop.py:24, `V.s`", None, "`.log()`"),
     ),
-    "a condition that is not ended": (
-        "class V(FeatureView, entity=User, source=Visit):\n    s = when(rows() > 3).then(1)\n",
+    "a condition without a value": (
+        "class V(FeatureView, entity=User, source=Visit):\n    s = when(rows() > 3)\n",
         ("InvalidDefinition", "`V.s` is a When, not a feature", "shop.py:23, `V.s`", None, ".otherwise("),
     ),
     "None in an expression": (
@@ -227,15 +227,20 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_told_in_four_parts(mistake: str, tmp_path: Path) -> None:
-    """Each mistake has its error's name, what is wrong, file and line, what there is, and how to mend it."""
-    text, (name, what, where, has, fix) = MISTAKES[mistake]
-    error = load(tmp_path, shop=f"{GOOD}\n{text}")
-    parts = error.parts()
+    """Each mistake has its error's name, what is wrong, file and line, what there is, and how to fix it."""
+    check_mistake(tmp_path, *MISTAKES[mistake])
+
+
+def check_mistake(folder: Path, text: str, parts: tuple[str, str, str, str | None, str]) -> None:
+    """A text after the good definitions gives an error with a part of each of its parts."""
+    name, what, where, has, fix = parts
+    error = load(folder, shop=f"{GOOD}\n{text}")
+    found = error.parts()
     assert error.name == name, str(error)
-    assert what in parts["what"]
-    assert where in parts["in"]
-    assert has is None or has in parts["has"]
-    assert fix in parts["fix"]
+    assert what in found["what"]
+    assert where in found["in"]
+    assert has is None or has in found["has"]
+    assert fix in found["fix"]
 
 
 def test_two_files_that_need_each_other_are_named(tmp_path: Path) -> None:
@@ -289,7 +294,10 @@ def test_many_mistakes_are_told_at_once_each_with_its_near_name(tmp_path: Path) 
     assert fixes == {
         "column": ("UnknownColumn", "write `seconds`"),
         "feature": ("UnknownFeature", "write `pages`"),
-        "key": ("UnknownColumn", "write `user_id`"),
+        "key": (
+            "UnknownColumn",
+            "write `entity=User`, whose key `Visit` has, or name the column that holds the key: `key=Visit.user_id`",
+        ),
         "window": ("InvalidDefinition", "write `10d`"),
         "zone": ("InvalidDefinition", "write `Europe/Paris`"),
         "name": ("InvalidDefinition", "write `Visits`"),

@@ -8,7 +8,7 @@ from featurestore.errors import InvalidDefinition, TypeMismatch
 from featurestore.expr.choices import coalesce, when
 from featurestore.expr.fluent import Expr
 from featurestore.expr.nodes import Call, ColumnRef, Literal
-from featurestore.semantics.dtypes import BOOL, FLOAT64, INT64
+from featurestore.semantics.dtypes import BOOL, FLOAT64, INT64, list_of
 
 number: Expr[float] = Expr(ColumnRef("S", "number", FLOAT64))
 whole: Expr[int] = Expr(ColumnRef("S", "whole", INT64))
@@ -43,3 +43,24 @@ def test_a_condition_without_a_value_is_refused() -> None:
     with pytest.raises(InvalidDefinition, match=r"no `\.then") as caught:
         when(flag).otherwise(1)
     assert (caught.value.where, caught.value.fix) == ("`when(S.flag)`", "write `when(test).then(value)`")
+
+
+def test_a_null_constant_has_the_type_of_the_other_values() -> None:
+    """`None` stands for null in any branch; a choice without `.otherwise()` is null there, and is an expression."""
+    null = Literal(None, FLOAT64)
+    assert when(flag).then(number).otherwise(None).node == Call("when", (flag.node, number.node, null), FLOAT64)
+    assert when(flag).then(number).otherwise().node == when(flag).then(number).node
+    assert repr(when(flag).then(number)) == "when(S.flag).then(S.number).otherwise(None)"
+    assert when(flag).then(None).when(~flag).then(1).otherwise(number).node.dtype == FLOAT64
+    assert when(flag).then(None).otherwise(whole).node.dtype == INT64
+    assert (when(flag).then(1) > 0).node.dtype == BOOL
+    assert when(flag).then(number.last_n(3)).node.dtype == list_of(FLOAT64)
+
+
+def test_a_choice_of_nulls_has_no_type() -> None:
+    """At least one value has a type."""
+    with pytest.raises(InvalidDefinition, match="every value of a `when` is null") as caught:
+        when(flag).then(None).otherwise(None)
+    assert caught.value.where == "`when(S.flag)`"
+    with pytest.raises(InvalidDefinition, match="every value of a `when` is null"):
+        when(flag).then(None) > 1

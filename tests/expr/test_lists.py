@@ -92,8 +92,6 @@ def test_what_is_written_has_a_type_and_prints_as_written(expr: Expr[Any], print
         lambda: price / 2,
         lambda: price + rate,
         lambda: price > 1.5,
-        lambda: price > Decimal("0.001"),
-        lambda: price > whole,
         lambda: price.sqrt(),
         lambda: price.var(),
         lambda: whole.get(0),  # type: ignore[misc]

@@ -108,8 +108,16 @@ def _untyped(value):  # type: ignore[no-untyped-def]
     return value
 
 
-def _of_lists(value: list[float]) -> float:
-    return value[0]
+def _of_lists(value: list[list[float]]) -> float:
+    return value[0][0]
+
+
+def _by_floats(value: dict[float, int]) -> int:
+    return len(value)
+
+
+def _of_several(value: dict[str, list[int]]) -> int:
+    return len(value)
 
 
 def _of_either(value: int | float) -> float:
@@ -158,6 +166,8 @@ def _too_early(value: float) -> float:
         (_by_name, InvalidDefinition, "by name only"),
         (_untyped, TypeMismatch, "the parameter `value`"),
         (_of_lists, TypeMismatch, "the parameter `value`"),
+        (_by_floats, TypeMismatch, "the parameter `value`"),
+        (_of_several, TypeMismatch, "the parameter `value`"),
         (_of_either, TypeMismatch, "the parameter `value`"),
         (_gives_nothing, TypeMismatch, "what it returns"),
         (_misspelled, InvalidDefinition, "`flaot`, which is not defined"),

@@ -43,6 +43,20 @@ Leaves = Callable[[DType], Sequence[Node]]
 Signature = tuple[DType, ...]
 ZONES = ("UTC", "America/New_York", "Europe/Dublin", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Casablanca")
 
+_LIKE = (
+    *("a%", "%a", "_", "%_%", "a_", "%A%b%", "\\%%", "%\\_", "\\\\%", "%ä%", "a", "%'", "{0}%"),
+    *("%\n%", "_" * 4, "%%"),
+)
+PATTERNS = {
+    "like": _LIKE,
+    "ilike": (*_LIKE, "%B", "AA", "Ä%"),
+    "matches": (
+        *("^a", "b$", "^$", "a|b", "^(a|A)+$", r"\d+", r"^\w*$", r"\s", r"[^a-z]", "a.b", r"^[+-]?\d{1,3}(\.\d*)?$"),
+        *("(?:a?){3}b", r"\D\S\W", "ä", "[\u00e0-\uffff]", r"\\", r"'", r"\{0\}", "(a*)*b", "^.$", r"[\]\-,]", "x{0}a"),
+    ),
+}
+"""Patterns of texts, by function."""
+
 # The steps of `hour()` and the like, which only follow one another: they are made for the values the step before gives.
 AFTER = {
     "day_number": "local",
@@ -60,7 +74,8 @@ AFTER = {
 }
 _MAPS = tuple(map_of(key, item) for key in KEYS for item in (INT64, FLOAT64))
 _DECIMALS = (decimal_of(18, 2), decimal_of(12, 2))
-_TYPES = (*SCALARS, *(list_of(dtype) for dtype in SCALARS), *_MAPS, *_DECIMALS, vector_of(3))
+_LISTS = tuple(list_of(dtype) for dtype in (*SCALARS, *_DECIMALS))
+_TYPES = (*SCALARS, *_LISTS, *_MAPS, *_DECIMALS, vector_of(3))
 FAMILIES = {DECIMAL: _DECIMALS[:1], LIST: (list_of(STRING), list_of(INT64)), VECTOR: (vector_of(3),)}
 """The types that stand for a family: those that columns have."""
 _SHARES = ("1/2", "0/1", "9/10", "1/3", "1/1", "999999999999/1000000000000")
@@ -122,7 +137,7 @@ def draw_call(draw: st.DrawFn, leaves: Leaves, place: int, dtype: DType | None =
     fitting = [found for found in SIGNATURES[place] if dtype is None or found[1] == dtype]
     signature, gives = pick(draw, [found for found in fitting if reachable(leaves, found[0])])
     arguments = [draw_scalar(draw, leaves, each, depth - 1, AFTER.get(row.name, "")) for each in signature]
-    node = call(row.name, *arguments, parameter=pick(draw, ZONES) if row.parameter else "")
+    node = call(row.name, *arguments, parameter=pick(draw, PATTERNS.get(row.name, ZONES)) if row.parameter else "")
     return (
         _draw_widened(draw, leaves, node, gives) if FLOAT64 in signature and pick(draw, (False, False, True)) else node
     )

@@ -10,7 +10,8 @@ from featurestore import row_function
 from featurestore.expr.fluent import Expr
 from featurestore.expr.nodes import Literal, Node
 from featurestore.expr.python_functions import RowFunction
-from tests.strategies.expressions import Leaves, draw_scalar
+from featurestore.semantics.dtypes import DType
+from tests.strategies.expressions import Leaves, draw_scalar, reachable
 from tests.strategies.values import pick
 
 LIMIT = 2**63
@@ -65,12 +66,56 @@ def as_float(whole: int) -> float:
     return whole % 1000
 
 
-ROW_FUNCTIONS: tuple[RowFunction[object], ...] = (ratio, known, doubled, marked, later, day_of, as_float)  # type: ignore[assignment]
+@row_function
+def averaged(numbers: list[float], otherwise: float | None) -> float | None:
+    """It changes its list, and divides by zero items."""
+    numbers.sort()
+    return sum(numbers) / len(numbers) if numbers else otherwise
+
+
+@row_function
+def turned(texts: list[str | None] | None) -> list[str | None]:
+    """Null items both ways."""
+    return [None if text is None else text[::-1] for text in reversed(texts or ["", None])]
+
+
+@row_function
+def scaled(whole: int, numbers: list[float | None]) -> list[float]:
+    """Infinite now and then, which is null among items."""
+    return [whole if number is None else number * 1e300 for number in numbers]
+
+
+@row_function
+def halved(counts: dict[str, int]) -> dict[str, float]:
+    """A map of floats, one of which may be an int, in another order."""
+    return {key: 0 if count == 1 else count / 2 for key, count in reversed(counts.items())}
+
+
+@row_function
+def by_day(moments: list[datetime | None], counts: dict[int, int | None] | None) -> dict[date, int | None]:
+    """Dates as keys; the map that it takes may be missing."""
+    return {moment.date(): len(counts or {}) or None for moment in moments if moment is not None}
+
+
+@row_function
+def earliest(days: list[date], sizes: dict[bool, float]) -> list[date]:
+    """At most two."""
+    return sorted(days)[: 1 + len(sizes)]
+
+
+ROW_FUNCTIONS: tuple[RowFunction[object], ...] = (  # type: ignore[assignment]
+    *(ratio, known, doubled, marked, later, day_of, as_float),
+    *(averaged, turned, scaled, halved, by_day, earliest),
+)
+
+
+def _signature(function: RowFunction[object]) -> tuple[DType, ...]:
+    return tuple(each.dtype for each in function.function.parameters)
 
 
 def draw_row_call(draw: st.DrawFn, leaves: Leaves) -> Node | None:
     """A call of one of them over drawn expressions, at least one of which is no constant."""
-    function = pick(draw, ROW_FUNCTIONS)
+    function = pick(draw, [each for each in ROW_FUNCTIONS if reachable(leaves, _signature(each))])
     nodes = [draw_scalar(draw, leaves, each.dtype, 1) for each in function.function.parameters]
     if all(isinstance(node, Literal) for node in nodes):
         return None

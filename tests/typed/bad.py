@@ -89,6 +89,10 @@ Sale.amount + "1"  # refused
 1 + Sale.country  # refused
 # a decimal beside a float
 Sale.price + Sale.amount  # refused
+# a truth compared with a number
+rows(where=Sale.paid == 7)  # refused
+# a list's mean of texts
+Sale.country.last_n(3).mean()  # refused
 # an instant added to an instant
 Sale.sold_at + Sale.sold_at  # refused
 # a comparison of a number and a text

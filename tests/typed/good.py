@@ -136,6 +136,8 @@ class Sales(FeatureView, entity=User, source=Sale):
     first = Sale.day.first(skip_nulls=True)
     last = Sale.from_.last(over="7d", where=Sale.paid)
     last_3 = Sale.amount.last_n(3)
+    known_before = Sale.paid.last()
+    times_paid = Sale.paid.sum(over="7d")
     different = Sale.country.distinct_count(over="30d")
     known = Sale.amount.count(over="30d")
     middle = Sale.amount.median(over="30d")
@@ -200,6 +202,17 @@ class AtCheckout(FeatureView, request=Basket):
     french = Sales.by_country.get("fr") / Sales.number
     old = as_of() - Sales.newest
     near = Sales.taste.dot(Sales.taste)
+    counted = Sales.known_before + 1
+    flagged = Sales.known_before * Sales.usual
+    mixed_order = (Sales.number < Sales.usual) & (Sales.price > Sales.number) & (Sales.number <= Sales.price)
+    recent = Sales.last_3.mean() - Sales.last_3.min()
+    mostly = Sales.by_country.argmax()
+    most = Sales.by_country.max()
+    places = Sales.by_country.keys().length()
+    numbers = Sales.taste.values().sum()
+    maybe = when(Sales.usual > 10).then(Sales.usual).otherwise(None)
+    cheap = when(Sales.usual < 10).then("cheap").otherwise()
+    bare = when(Sales.usual < 10).then("cheap")
     tried = Sales.in_france["over_10"] > Sales.described["1d"]
 
 
@@ -230,6 +243,14 @@ assert_type(AtCheckout.halved, Expr[float])
 assert_type(AtCheckout.price, Expr[Decimal])
 assert_type(AtCheckout.waited, Expr[float])
 assert_type(AtCheckout.late, Expr[bool])
+assert_type(Sales.times_paid, Expr[int])
+assert_type(AtCheckout.counted, Expr[int])
+assert_type(AtCheckout.flagged, Expr[float])
+assert_type(AtCheckout.recent, Expr[float])
+assert_type(AtCheckout.mostly, Expr[str])
+assert_type(AtCheckout.most, Expr[int])
+assert_type(AtCheckout.places, Expr[int])
+assert_type(AtCheckout.numbers, Expr[float])
 assert_type(AtCheckout.near, Expr[float])
 
 

@@ -66,8 +66,24 @@ def _int_of(given: tuple[DType, ...]) -> tuple[str, Callable[..., Value]]:
     return f"({{0}} // CAST({unit} AS BIGINT))", lambda value: abs(value) // unit * (1 if value >= 0 else -1)
 
 
-def _comparison(name: str, symbol: str, sql: str, compute: Callable[..., Any]) -> Scalar:
-    return Scalar(name, _alike(arguments=2, gives=BOOL), f"({{0}} {sql} {{1}})", compute, symbol)
+def _comparison(name: str, symbol: str, sql: str, compute: Callable[..., Any]) -> list[Scalar]:
+    def typed(given: tuple[DType, ...]) -> tuple[str, Callable[..., Value]]:
+        scale = max(dtype.scale for dtype in given)
+        left, right = (10 ** (scale - dtype.scale) for dtype in given)
+        shown = [f"CAST({{{i}}} AS HUGEINT) * CAST({unit} AS HUGEINT)" for i, unit in enumerate((left, right))]
+        return f"({f' {sql} '.join(shown)})", lambda one, other: compute(one * left, other * right)
+
+    return [
+        Scalar(name, _alike(arguments=2, gives=BOOL), f"({{0}} {sql} {{1}})", compute, symbol),
+        Scalar(name, _two_scales, "", compute, symbol, typed=typed),
+    ]
+
+
+def _two_scales(given: tuple[DType, ...]) -> DType | None:
+    """Two decimals of unlike scales, or one and an int64: both are whole numbers in units of the finer one."""
+    kinds = [dtype.kind for dtype in given]
+    exact = len(given) == 2 and "decimal" in kinds and set(kinds) <= {"decimal", "int64"}
+    return BOOL if exact and _one_scale(given) is None else None
 
 
 def _arithmetic(name: str, symbol: str, compute: Callable[[int, int], int]) -> Scalar:
@@ -77,12 +93,12 @@ def _arithmetic(name: str, symbol: str, compute: Callable[[int, int], int]) -> S
 
 
 ROWS: Final[tuple[Scalar, ...]] = (
-    _comparison("eq", "==", "=", operator.eq),
-    _comparison("ne", "!=", "<>", operator.ne),
-    _comparison("lt", "<", "<", operator.lt),
-    _comparison("le", "<=", "<=", operator.le),
-    _comparison("gt", ">", ">", operator.gt),
-    _comparison("ge", ">=", ">=", operator.ge),
+    *_comparison("eq", "==", "=", operator.eq),
+    *_comparison("ne", "!=", "<>", operator.ne),
+    *_comparison("lt", "<", "<", operator.lt),
+    *_comparison("le", "<=", "<=", operator.le),
+    *_comparison("gt", ">", ">", operator.gt),
+    *_comparison("ge", ">=", ">=", operator.ge),
     _arithmetic("add", "+", operator.add),
     _arithmetic("sub", "-", operator.sub),
     Scalar("neg", _alike(arguments=1, widest=True), "(-{0})", operator.neg, "-"),

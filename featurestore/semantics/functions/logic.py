@@ -29,8 +29,39 @@ def _isin(value: Value, *others: Value) -> Value:
 
 def _among(given: tuple[DType, ...]) -> DType | None:
     same_scale = given[0].kind == "decimal" and len({(each.kind, each.scale) for each in given}) == 1
-    alike = same_scale or (given[0] in SCALARS and len(set(given)) == 1)
+    alike = same_scale or (given[0] in SCALARS and len(set(given)) == 1) or set(given) == {INT64, FLOAT64}
     return BOOL if len(given) > 1 and alike else None
+
+
+def _sql_isin(given: tuple[DType, ...]) -> tuple[str, Callable[..., Value]]:
+    if set(given) != {INT64, FLOAT64}:
+        return "({0} IN ({rest}))", _isin
+    tests = [
+        f"{{0}} = {{{i}}}" if each == given[0] else sql_number_comparison("=", f"{{{i}}}", "{0}", each == INT64)
+        for i, each in enumerate(given[1:], start=1)
+    ]
+    return f"({' OR '.join(tests)})", _isin
+
+
+def sql_number_comparison(sql: str, left: str, right: str, left_is_int: bool) -> str:
+    """An int64 against a float64, exactly; DuckDB alone would compare the nearest floats.
+
+    Rounding keeps order, so unequal floats decide. Where they are equal, the float is a whole number of at most 2^63.
+    """
+    a, b = (f"CAST({left} AS DOUBLE)", right) if left_is_int else (left, f"CAST({right} AS DOUBLE)")
+    whole = f"TRY_CAST({left} AS HUGEINT) {sql} TRY_CAST({right} AS HUGEINT)"
+    return f"CASE WHEN {a} = {b} THEN {whole} ELSE {a} {sql} {b} END"
+
+
+def _of_numbers(given: tuple[DType, ...]) -> DType | None:
+    return BOOL if len(given) == 2 and set(given) == {INT64, FLOAT64} else None
+
+
+def _number_comparison(name: str, symbol: str, sql: str, compute: Callable[..., Any]) -> Scalar:
+    def typed(given: tuple[DType, ...]) -> tuple[str, Callable[..., Value]]:
+        return sql_number_comparison(sql, "{0}", "{1}", given[0] == INT64), compute
+
+    return Scalar(name, _of_numbers, "", compute, symbol, typed=typed)
 
 
 def _any_same(given: tuple[DType, ...]) -> DType | None:
@@ -71,12 +102,19 @@ ROWS: Final[tuple[Scalar, ...]] = (
     _comparison("le", "<=", "<=", operator.le),
     _comparison("gt", ">", ">", operator.gt),
     _comparison("ge", ">=", ">=", operator.ge),
+    # Python compares an int and a float exactly (R10)
+    _number_comparison("eq", "==", "=", operator.eq),
+    _number_comparison("ne", "!=", "<>", operator.ne),
+    _number_comparison("lt", "<", "<", operator.lt),
+    _number_comparison("le", "<=", "<=", operator.le),
+    _number_comparison("gt", ">", ">", operator.gt),
+    _number_comparison("ge", ">=", ">=", operator.ge),
     Scalar("and", takes(((BOOL, BOOL), BOOL)), "({0} AND {1})", _and, "&", nullable=True),
     Scalar("or", takes(((BOOL, BOOL), BOOL)), "({0} OR {1})", _or, "|", nullable=True),
     Scalar("not", takes(((BOOL,), BOOL)), "(NOT {0})", operator.not_, "~"),
     Scalar("is_null", _is_null, "({0} IS NULL)", lambda value: value is None, nullable=True),
     Scalar("coalesce", _any_same, "coalesce({all})", first_present, nullable=True, written="coalesce({all})"),
-    Scalar("isin", _among, "({0} IN ({rest}))", _isin, nullable=True, written="{0}.isin([{rest}])"),
+    Scalar("isin", _among, "", _isin, nullable=True, typed=_sql_isin, written="{0}.isin([{rest}])"),
     Scalar(
         "when",
         _choice,

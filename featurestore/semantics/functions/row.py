@@ -17,6 +17,8 @@ class Scalar:
     """One function: `rule` gives the result type or None; `{0}`, `{1}`, ... are arguments in `sql`, `{all}` all of
     them, `{rest}` all but the first, `{p}` and `{l}` the macros of its zone: offsets by instant, and by local time.
 
+    `pattern` makes of the parameter of a call the text that `{p}` stands for, where it is no zone.
+
     `typed`, where there is one, gives text and Python for the arguments' types. `written` is how an author writes it,
     where that is no method of the first argument: `least({all})`.
     """
@@ -30,6 +32,7 @@ class Scalar:
     parameter: bool = False
     typed: Callable[[tuple[DType, ...]], tuple[str, Callable[..., Value]]] | None = None
     written: str = ""
+    pattern: Callable[[str], str] | None = None
 
 
 def takes(*signatures: tuple[tuple[DType, ...], DType]) -> Rule:

@@ -9,6 +9,7 @@ from datetime import date
 from hashlib import md5
 from typing import Final
 
+from featurestore.semantics import likes, patterns
 from featurestore.semantics.dtypes import (
     BOOL,
     DATE,
@@ -102,6 +103,10 @@ def _bucket_row(dtype: DType, letter: str, shown: Callable[[Value], str], sql: s
     )
 
 
+def _pattern_row(name: str, sql: str, compute: Callable[[str, str], bool], pattern: Callable[[str], str]) -> Scalar:
+    return Scalar(name, takes(((STRING,), BOOL)), sql, compute, parameter=True, pattern=pattern)
+
+
 _AS_TEXT: Final = "CAST({0} AS VARCHAR)"
 _SQL_INSTANT_TEXT: Final = (
     f"CASE WHEN {{0}} BETWEEN {_FIRST_DAY * _DAY_US} AND {(_LAST_DAY + 1) * _DAY_US - 1} THEN "
@@ -154,6 +159,14 @@ ROWS: Final[tuple[Scalar, ...]] = (
         f"CASE WHEN {{2}} < 0 THEN greatest({{2}}, -{_FURTHEST}) ELSE least({{2}}, {_FURTHEST}) + 1 END) END",
         _split,
     ),
+    _pattern_row("like", "({0} LIKE {p} ESCAPE '\\')", likes.like, str),
+    _pattern_row(
+        "ilike",
+        f"(translate({{0}}, '{UPPER}', '{LOWER}') LIKE {{p}} ESCAPE '\\')",
+        lambda text, pattern: likes.like(text.translate(_TO_LOWER), pattern.translate(_TO_LOWER)),
+        lambda pattern: pattern.translate(_TO_LOWER),
+    ),
+    _pattern_row("matches", "regexp_matches({0}, {p})", patterns.matches, patterns.re2_of),
     Scalar("to_string", takes(((INT64,), STRING)), _AS_TEXT, str),
     Scalar("to_string", takes(((BOOL,), STRING)), _AS_TEXT, lambda value: "true" if value else "false"),
     Scalar(
