@@ -17,6 +17,7 @@ from featurestore.online.online_store import OnlineStore
 from featurestore.online.pointers import Pointer
 from featurestore.plan.nodes import State, View
 from featurestore.plan.outcomes import Counts, SetAside
+from featurestore.plan.retention import Retention, retention_of
 
 GENERATIONS = "generations"
 """The folder below the state folder that says what each generation was built from."""
@@ -49,16 +50,15 @@ def materialize(
 ) -> MaterializeReport:
     """Build states from history and publish them together.
 
-    What no window of the `known` views can see is left out (R12). One call at a time for a project.
+    What the `known` views do not need is left out (R12). One call at a time for a project.
     """
-    longest = _longest_reaches(known)
     report, building = MaterializeReport(), _Building(home, history, log, online)
     with _alone(home):
         built: dict[str, Pointer] = {}
         for done, state in enumerate(states):
             if progress:
                 progress(f"{state.scan.source} by {', '.join(state.key)}", done, len(states))
-            built[state.id] = building.build(state, longest[state.id], report)
+            built[state.id] = building.build(state, retention_of(state, known), report)
         building.publish(states, built, report)
     if progress:
         progress("published", len(states), len(states))
@@ -72,7 +72,7 @@ class _Building:
         self._home, self._history, self._log, self._online = home, history, log, online
         self._before: dict[str, str | None] = {}
 
-    def build(self, state: State, longest_us: int | None, report: MaterializeReport) -> Pointer:
+    def build(self, state: State, retention: Retention | None, report: MaterializeReport) -> Pointer:
         """A new generation of a state, which nobody reads yet, and the manifest of what it was built from."""
         source = state.scan.source
         cut = self._log.head(source)
@@ -81,8 +81,8 @@ class _Building:
         seen = seen_files(state.scan, history)
         self._before[state.id] = self._serving(state)
         self._online.states.drop_others(state, self._before[state.id])
-        with state_rows(state, history, self._online.clock_us(), longest_us) as rows:
-            pointer = Pointer("", cut, stamp_us, self._log.identity, longest_us, 0, 0, content=rows.content)
+        with state_rows(state, history, self._online.clock_us(), retention) as rows:
+            pointer = Pointer("", cut, stamp_us, self._log.identity, retention, 0, 0, content=rows.content)
             pointer = self._online.states.build(state, rows.batches, pointer)
             account = rows.account
         if unchanged(state.scan, history, seen):
@@ -131,15 +131,3 @@ def _alone(home: Path) -> Iterator[None]:
     with (home / "materialize.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _longest_reaches(views: Sequence[View]) -> dict[str, int | None]:
-    """For each state, how far back the views on it can look; None when one looks at all history."""
-    longest: dict[str, int | None] = {}
-    for view in views:
-        if view.state is not None:
-            reaches = [view.reach_us(span) for span in view.spans]
-            known = longest.get(view.state.id, 0)
-            far = max([known, *reaches]) if known is not None else 2**63
-            longest[view.state.id] = None if far >= 2**63 else far
-    return longest

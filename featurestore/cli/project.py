@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from featurestore.errors import DefinitionError, DefinitionErrors
 from featurestore.plan.certificates import Standing, standing, standings
 
 if TYPE_CHECKING:
+    from featurestore.define.load import Definitions
     from featurestore.plan.changes import Changes
     from featurestore.plan.nodes import Plan, State, View
 
@@ -127,6 +129,7 @@ def plan(
             errors.append(error)
     if errors:
         raise errors[0] if len(errors) == 1 else DefinitionErrors(errors)
+    known = _known_views(definitions)
     before = remembered(config.home) or {}
     changes = {plan.name: compare(before[plan.name], meanings(plan)) for plan, _ in found if plan.name in before}
     if as_json:
@@ -134,7 +137,7 @@ def plan(
         session.emit(
             {
                 "feature_sets": [
-                    _described(plan, doc) | {"changes": told.get(plan.name), **_certified(config.home, plan)}
+                    _described(plan, doc, known) | {"changes": told.get(plan.name), **_certified(config.home, plan)}
                     for plan, doc in found
                 ]
             }
@@ -145,7 +148,7 @@ def plan(
             f"no feature set is defined in `{config.definitions}`; it has {counted(len(definitions.views), 'view')}"
         )
     for plan, doc in found:
-        _print_plan(plan, doc, _certified(config.home, plan))
+        _print_plan(plan, doc, _certified(config.home, plan), known)
         if changes.get(plan.name):
             _print_changes(changes[plan.name])
     for name in sorted(set() if feature_set else before.keys() - definitions.feature_sets.keys()):
@@ -196,8 +199,20 @@ def _certified(home: Path, plan: Plan) -> dict[str, Any]:
     return {"certified": bool(held), "certificates": held, "standing": "\n".join(map(str, found))}
 
 
-def _print_plan(plan: Plan, doc: str, certified: dict[str, Any]) -> None:
-    described = _described(plan, "")
+def _known_views(definitions: Definitions) -> list[View]:
+    """The views of a project, which decide together what a state keeps; one that cannot be planned is left out, and is
+    an error of its own elsewhere."""
+    from featurestore.plan.build import plan_view
+
+    found = []
+    for each in definitions.views.values():
+        with suppress(DefinitionError):
+            found.append(plan_view(each.__spec__))
+    return found
+
+
+def _print_plan(plan: Plan, doc: str, certified: dict[str, Any], known: list[View]) -> None:
+    described = _described(plan, "", known)
     static = f", and the content of {' and '.join(plan.static_sources)}" if plan.static_sources else ""
     print_line(f"{plan.name}  version {plan.version}{static}", "bold")
     if doc:
@@ -230,6 +245,9 @@ def _print_plan(plan: Plan, doc: str, certified: dict[str, Any]) -> None:
             for each in described["states"]
         ],
     )
+    print_line()
+    for each in described["states"]:
+        print_line(f"{each['id']} keeps {each['keeps']}", "yellow" if each["keeps_all_rows"] else "dim")
     sizes = (
         counted(len(plan.outputs), "feature"),
         counted(len(plan.views), "view"),
@@ -238,8 +256,11 @@ def _print_plan(plan: Plan, doc: str, certified: dict[str, Any]) -> None:
     print_line(f"\n{', '.join(sizes)}\n")
 
 
-def _described(plan: Plan, doc: str) -> dict[str, Any]:
+def _described(plan: Plan, doc: str, known: list[View]) -> dict[str, Any]:
+    from featurestore.plan.retention import kept_text, retention_of
+
     views = {view.name: view for view in plan.views}
+    deciding = list({view.name: view for view in (*plan.views, *known)}.values())
     return {
         "name": plan.name,
         "version": plan.version,
@@ -266,6 +287,8 @@ def _described(plan: Plan, doc: str) -> dict[str, Any]:
                 "key": list(state.key),
                 "windows": _windows(plan, state),
                 "folds": len(state.folds),
+                "keeps": kept_text(state, deciding),
+                "keeps_all_rows": retention_of(state, deciding) is None,
             }
             for state in plan.states
         ],
