@@ -232,3 +232,22 @@ def test_r12_a_selected_row_that_comes_again_and_fails_its_condition(known: Any,
     assert kept.pointer.rows == rows_kept
     kept.ingest([again], clock_us + 1)
     _compare(kept, [*rows, again], [clock_us + 1], clock_us)
+
+
+def test_r12_a_row_that_is_not_known_yet_may_complete_a_selection() -> None:
+    """Two of the three latest rows are known; an older one that is known later is the third, and was not dropped."""
+    source = make_source(row_id=None, order=None, known="column", columns=("user", "whole", "flag"))
+    attributes = {"last": source.whole.last_n(3, where=source.flag)}  # type: ignore[attr-defined]
+    view = make_view("Kept", attributes, source=source, entity=User)
+    day_us, plan = duration_us("1d"), plan_feature_set(FeatureSet("kept", view))
+    rows: Rows = [
+        {"user": 1, "whole": day, "flag": day in (10, 40, 50), "_position": day, "happened_at": NOW_US + day * day_us}
+        | {"learnt_at": NOW_US + (59 if day == 10 else day) * day_us}
+        for day in range(60)
+    ]
+    clock_us = NOW_US + 60 * day_us
+    for count in (len(rows), 0):
+        kept = Kept(plan, Feed(view, source, ()), retention_of(plan.states[0], plan.views))
+        kept.materialize(rows[:count], clock_us)
+        kept.ingest(rows[count:], clock_us)
+        _compare(kept, rows, [clock_us - day_us, clock_us + 1], clock_us)
