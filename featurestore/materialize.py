@@ -15,9 +15,10 @@ from featurestore.offline.materialize import state_rows
 from featurestore.offline.scan import History
 from featurestore.online.online_store import OnlineStore
 from featurestore.online.pointers import Pointer
-from featurestore.plan.built import Built, answers
+from featurestore.plan.built import Built
 from featurestore.plan.nodes import State, View
 from featurestore.plan.outcomes import Counts, SetAside
+from featurestore.plan.retention import Retention, lacks, retention_of
 
 GENERATIONS = "generations"
 """The folder below the state folder that says what each generation was built from."""
@@ -51,16 +52,15 @@ def materialize(
 ) -> MaterializeReport:
     """Build states from history and publish them together.
 
-    What no window of the `known` views can see is left out (R12). One call at a time for a project.
+    What the `known` views do not need is left out (R12). One call at a time for a project.
     """
-    longest = _longest_reaches(known)
     report, building = MaterializeReport(), _Building(home, history, log, online)
     with _alone(home):
         built: dict[str, Pointer] = {}
         for done, state in enumerate(states):
             if progress:
                 progress(f"{state.scan.source} by {', '.join(state.key)}", done, len(states))
-            built[state.id] = building.build(state, longest[state.id], report)
+            built[state.id] = building.build(state, retention_of(state, known), report)
         building.publish(states, built, report)
     if progress:
         progress("published", len(states), len(states))
@@ -69,13 +69,13 @@ def materialize(
 
 def lacking(log: EventLog, online: OnlineStore, states: Sequence[State], known: Sequence[View]) -> list[State]:
     """Those of the states that a lookup of the `known` views could not be answered from: never published, of another
-    log, or trimmed for shorter windows."""
+    log, or without rows that these need."""
     found = []
     for state in states:
         pointer = _pointer(online, state)
         ours = pointer is not None and pointer.log == log.identity and pointer.applied <= log.head(state.scan.source)
         views = [view for view in known if view.state is not None and view.state.id == state.id]
-        if pointer is None or not ours or not all(answers(view, pointer.longest_us) for view in views):
+        if pointer is None or not ours or any(lacks(pointer.retention, view) for view in views):
             found.append(state)
     return found
 
@@ -94,7 +94,7 @@ class _Building:
         self._home, self._history, self._log, self._online = home, history, log, online
         self._before: dict[str, str | None] = {}
 
-    def build(self, state: State, longest_us: int | None, report: MaterializeReport) -> Pointer:
+    def build(self, state: State, retention: Retention | None, report: MaterializeReport) -> Pointer:
         """A new generation of a state, which nobody reads yet, and the manifest of what it was built from."""
         source = state.scan.source
         cut = self._log.head(source)
@@ -103,8 +103,8 @@ class _Building:
         seen = seen_files(state.scan, history)
         self._before[state.id] = self._serving(state)
         self._online.states.drop_others(state, self._before[state.id])
-        with state_rows(state, history, self._online.clock_us(), longest_us) as rows:
-            pointer = Pointer("", cut, stamp_us, self._log.identity, longest_us, 0, 0, content=rows.content)
+        with state_rows(state, history, self._online.clock_us(), retention) as rows:
+            pointer = Pointer("", cut, stamp_us, self._log.identity, retention, 0, 0, content=rows.content)
             pointer = self._online.states.build(state, rows.batches, pointer)
             account = rows.account
         if unchanged(state.scan, history, seen):
@@ -125,7 +125,7 @@ class _Building:
                 )
                 report.states[state.id].add(more)
             self._online.states.publish(built)
-        report.built.update((name, Built(each.content, each.longest_us)) for name, each in built.items())
+        report.built.update((name, Built(each.content, each.retention)) for name, each in built.items())
         for state in states:
             if before := self._before[state.id]:
                 self._online.states.drop(state, before)
@@ -151,15 +151,3 @@ def _alone(home: Path) -> Iterator[None]:
     with (home / "materialize.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _longest_reaches(views: Sequence[View]) -> dict[str, int | None]:
-    """For each state, how far back the views on it can look; None when one looks at all history."""
-    longest: dict[str, int | None] = {}
-    for view in views:
-        if view.state is not None:
-            reaches = [view.reach_us(span) for span in view.spans]
-            known = longest.get(view.state.id, 0)
-            far = max([known, *reaches]) if known is not None else 2**63
-            longest[view.state.id] = None if far >= 2**63 else far
-    return longest

@@ -85,6 +85,22 @@ def test_a_window_that_was_made_longer_asks_for_materialize(tmp_path: Path) -> N
             assert len(after.lookup("checkout", question())) == 1
 
 
+def test_r12_a_selection_that_lost_its_window_asks_for_materialize(tmp_path: Path) -> None:
+    """The state of `last(over="1d")` has the same name as that of `last()`, and may have dropped the latest row."""
+    for name, over in (("before", 'over="1d"'), ("after", "")):
+        (tmp_path / name).mkdir()
+        text = DEFINITIONS.replace("amount.last()", f"amount.last({over})")
+        (write_project(tmp_path / name) / "definitions" / "shop.py").write_text(text)
+    home = tmp_path / "home"
+    with FeatureStore(tmp_path / "before", home=home) as before:
+        before.materialize()
+        with FeatureStore(tmp_path / "after", home=home) as after:
+            with pytest.raises(StoreEmpty, match=r"built without the rows that `Order.amount.last\(\)` needs"):
+                after.lookup("checkout", question())
+            after.materialize()
+            assert len(after.lookup("checkout", question())) == len(before.lookup("checkout", question())) == 1
+
+
 def test_a_view_beside_the_definitions_follows_what_is_pushed(store: FeatureStore) -> None:
     """A view of a notebook is in step with the source from its materialize on."""
     source: Any = store.definitions.sources["Order"]

@@ -43,6 +43,7 @@ from featurestore.online.state_store import StateStore
 from featurestore.plan.certificates import Certificate, grant, now, product_version, take_away
 from featurestore.plan.engines import engines_text
 from featurestore.plan.nodes import Output, Plan, State
+from featurestore.plan.retention import Retention, retention_of
 from featurestore.semantics.dtypes import Value, python_value
 from featurestore.semantics.instants import instant_text
 from featurestore.semantics.statuses import STATUS_NAMES
@@ -171,8 +172,8 @@ def _replay(
             taken = [] if cut_us is None else [row for arrived, row in arrivals[state.scan.source] if arrived < cut_us]
             # a cut leaves out what no later question can see, as `materialize` does; without a cut all instants are
             # asked
-            longest = _longest_us(plan, state) if leg == LEGS[2] else None
-            built[state.id] = _materialized(state, taken, rows[state.scan.source].schema, store, cut_us or 0, longest)
+            retention = retention_of(state, plan.views) if leg == LEGS[2] else None
+            built[state.id] = _materialized(state, taken, rows[state.scan.source].schema, store, cut_us or 0, retention)
         store.publish(built)
         pending = {
             source: [each for each in found if cut_us is None or each[0] >= cut_us]
@@ -182,10 +183,14 @@ def _replay(
             (place, asked) for place, asked in enumerate(questions) if leg != LEGS[2] or asked.as_of_us > (cut_us or 0)
         ]
         step = max(1, len(askable) // ROUNDS)
+        until_us = cut_us or 0
         for start in range(0, len(askable), step):
             chunk = askable[start : start + step]
             if leg != "materialize":
-                _ingest_until(chunk[-1][1].as_of_us, chunk[0][1].as_of_us, plan, pending, store, built, random)
+                # rows are dropped by the instant until which all that came is in the state: of one fact that comes
+                # several times, the delivery that counts is never after it
+                clock_us, until_us = until_us, chunk[-1][1].as_of_us
+                _ingest_until(until_us, clock_us, plan, pending, store, built, random)
             for place, asked in chunk:
                 yield place, asked, road.answer_canonical(plan, asked.inputs, asked.as_of_us)
     finally:
@@ -216,11 +221,11 @@ def _materialized(
     schema: pa.Schema,
     store: StateStore,
     clock_us: int,
-    longest_us: int | None,
+    retention: Retention | None,
 ) -> Pointer:
     history = History(root=_NOWHERE, rows={state.scan.source: pa.Table.from_pylist(rows, schema=schema)})
-    with state_rows(state, history, clock_us, longest_us) as batches:
-        return store.build(state, batches.batches, Pointer("", 0, 0, "verify", longest_us, 0, 0))
+    with state_rows(state, history, clock_us, retention) as batches:
+        return store.build(state, batches.batches, Pointer("", 0, 0, "verify", retention, 0, 0))
 
 
 def _ingest_until(
@@ -234,7 +239,7 @@ def _ingest_until(
 ) -> None:
     """Apply what has come in by an instant, shuffled, in batches of random size, through the log's own encoding.
 
-    What no window can see at `clock_us` is dropped on the way, where the state is one that is trimmed.
+    What no view can need at `clock_us` is dropped on the way, where the state is one that is trimmed.
     """
     due: dict[str, list[dict[str, Any]]] = {}
     for source, arrivals in pending.items():
@@ -297,8 +302,3 @@ def _parity(output: Output, tally: _Tally) -> FeatureParity:
         tally.differing,
         tally.example,
     )
-
-
-def _longest_us(plan: Plan, state: State) -> int | None:
-    reaches = [view.reach_us(span) for view in plan.views if view.state == state for span in view.spans]
-    return None if max(reaches, default=2**63) >= 2**63 else max(reaches)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from featurestore.plan.built import to_be_built
 from featurestore.plan.certificates import Standing, standing, standings
 
 if TYPE_CHECKING:
+    from featurestore.define.load import Definitions
     from featurestore.plan.changes import Changes, Materialized
     from featurestore.plan.nodes import Plan, State, View
 
@@ -148,6 +150,7 @@ def plan(
         raise errors[0] if len(errors) == 1 else DefinitionErrors(errors)
     known = remembered(config.home) or Materialized()
     before = known.feature_sets
+    defined = _defined_views(definitions)
     changes = {plan.name: compare(before[plan.name], meanings(plan)) for plan, _ in found if plan.name in before}
     sources = {source: None for plan, _ in found for source in plan.scans} if feature_set else None
     fits = check_data(session, sources) if data else []
@@ -155,7 +158,8 @@ def plan(
         told = {name: asdict(change) for name, change in changes.items()}
         answer: dict[str, Any] = {
             "feature_sets": [
-                _described(plan, doc, known) | {"changes": told.get(plan.name), **_certified(config.home, plan)}
+                _described(plan, doc, known, defined)
+                | {"changes": told.get(plan.name), **_certified(config.home, plan)}
                 for plan, doc in found
             ]
         }
@@ -168,7 +172,7 @@ def plan(
             f"no feature set is defined in `{config.definitions}`; it has {counted(len(definitions.views), 'view')}"
         )
     for plan, doc in found:
-        _print_plan(plan, doc, known, _certified(config.home, plan))
+        _print_plan(_described(plan, "", known, defined), plan, doc, _certified(config.home, plan))
         if changes.get(plan.name):
             _print_changes(changes[plan.name])
     for name in sorted(set() if feature_set else before.keys() - definitions.feature_sets.keys()):
@@ -221,8 +225,19 @@ def _certified(home: Path, plan: Plan) -> dict[str, Any]:
     return {"certified": bool(held), "certificates": held, "standing": "\n".join(map(str, found))}
 
 
-def _print_plan(plan: Plan, doc: str, known: Materialized, certified: dict[str, Any]) -> None:
-    described = _described(plan, "", known)
+def _defined_views(definitions: Definitions) -> list[View]:
+    """The views of a project, which decide together what a state keeps; one that cannot be planned is left out, and is
+    an error of its own elsewhere."""
+    from featurestore.plan.build import plan_view
+
+    found = []
+    for each in definitions.views.values():
+        with suppress(DefinitionError):
+            found.append(plan_view(each.__spec__))
+    return found
+
+
+def _print_plan(described: dict[str, Any], plan: Plan, doc: str, certified: dict[str, Any]) -> None:
     static = f", and the content of {' and '.join(plan.static_sources)}" if plan.static_sources else ""
     print_line(f"{plan.name}  version {plan.version}{static}", "bold")
     if doc:
@@ -262,6 +277,9 @@ def _print_plan(plan: Plan, doc: str, known: Materialized, certified: dict[str, 
         ],
         wrap=("key", "windows"),
     )
+    print_line()
+    for each in described["states"]:
+        print_line(f"{each['id']} keeps {each['keeps']}", "yellow" if each["keeps_all_rows"] else "dim")
     sizes = (
         counted(len(plan.outputs), "feature"),
         counted(len(plan.views), "view"),
@@ -285,11 +303,14 @@ def _served(described: dict[str, Any]) -> str:
     return f"served now as {served}; after `featurestore materialize` as {after or 'what the static tables make of it'}"
 
 
-def _described(plan: Plan, doc: str, known: Materialized) -> dict[str, Any]:
+def _described(plan: Plan, doc: str, known: Materialized, defined: list[View]) -> dict[str, Any]:
+    from featurestore.plan.retention import kept_text, retention_of
+
     lacking = to_be_built(plan.views, known.states)
     static = [state for state in plan.states if state.scan.event_at is None]
     seen = [(state.scan.source, known.states[state.id].content) for state in static if state.id in known.states]
     views = {view.name: view for view in plan.views}
+    deciding = list({view.name: view for view in (*plan.views, *defined)}.values())
     return {
         "name": plan.name,
         "version": plan.version,
@@ -319,6 +340,8 @@ def _described(plan: Plan, doc: str, known: Materialized) -> dict[str, Any]:
                 "windows": _windows(plan, state),
                 "folds": len(state.folds),
                 "built": state.id not in lacking,
+                "keeps": kept_text(state, deciding),
+                "keeps_all_rows": retention_of(state, deciding) is None,
             }
             for state in plan.states
         ],

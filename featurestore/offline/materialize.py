@@ -12,11 +12,12 @@ import pyarrow as pa
 from featurestore.offline.accounts import account_of, read_source
 from featurestore.offline.connection import connect, define_macros, define_zone
 from featurestore.offline.content import content_of
+from featurestore.offline.kept import kept_sql
 from featurestore.offline.scan import History, reading, scan_sql
-from featurestore.offline.states import key_names, state_sql, zones_of
+from featurestore.offline.states import state_sql, zones_of
 from featurestore.plan.nodes import State
 from featurestore.plan.outcomes import SetAside
-from featurestore.semantics.windows import RETAINED_US
+from featurestore.plan.retention import Retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,10 @@ class StateRows:
 
 
 @contextmanager
-def state_rows(state: State, history: History, clock_us: int, longest_us: int | None) -> Iterator[StateRows]:
-    """The rows of a state, and what no window of `longest_us` can see any more left out (R12).
+def state_rows(state: State, history: History, clock_us: int, retention: Retention | None) -> Iterator[StateRows]:
+    """The rows of a state, without those that its views do not need any more (R12); None keeps all.
 
-    What a window can still see is judged by the key's own progress: its greatest `visible_at` that the store's clock
-    has reached.
+    What they need is judged by the key's own progress: its greatest `visible_at` that the store's clock has reached.
     """
     connection = connect(history.folders(state.scan) or [history.root])
     try:
@@ -47,7 +47,7 @@ def state_rows(state: State, history: History, clock_us: int, longest_us: int | 
         facts = connection.execute("SELECT count(*) FROM facts").fetchall()[0][0]
         account = account_of(connection, state.scan, history, [state], "source_rows", facts)
         content = content_of(connection, state.scan, "source_rows")
-        reader = connection.sql(_ordered(state, clock_us, longest_us)).to_arrow_reader(50_000)
+        reader = connection.sql(kept_sql(state, clock_us, retention)).to_arrow_reader(50_000)
         yield StateRows(reader, account, content)
     finally:
         connection.close()
@@ -63,23 +63,3 @@ def canonical_rows(source_state: State, history: History) -> tuple[pa.Table, str
         return rows, content_of(connection, source_state.scan, "source_rows")
     finally:
         connection.close()
-
-
-def _ordered(state: State, clock_us: int, longest_us: int | None) -> str:
-    keys = ", ".join(key_names(state))
-    bits = " + ".join(f"(CAST(w{place} AS BIGINT) << {place})" for place in range(len(state.filters))) or "0"
-    values = "".join(f", v{place}" for place in range(len(state.inputs)))
-    over = f"OVER (PARTITION BY {keys})"
-    horizon = "CAST(NULL AS BIGINT)"
-    if longest_us is not None:
-        newest = f"max(visible_at_us) FILTER (WHERE visible_at_us <= {clock_us}) {over}"
-        oldest = f"{newest} - {longest_us + RETAINED_US}"
-        horizon = f"CASE WHEN min(event_at_us) {over} < {oldest} THEN {oldest} END"
-    return (
-        f"SELECT {keys}, event_at_us, known_at_us, order_by, row_id, fingerprint, {bits} AS bits{values},\n"
-        f"  min(visible_at_us) {over} AS seen_us, {horizon} AS horizon_us\nFROM facts\n"
-        # the newest row stays whatever its age: the key has been seen, which its statuses must go on to say
-        f"QUALIFY horizon_us IS NULL OR event_at_us >= horizon_us OR row_number() OVER (PARTITION BY "
-        f"{keys} ORDER BY event_at_us DESC) = 1\n"
-        f"ORDER BY {keys}, event_at_us"
-    )

@@ -67,7 +67,7 @@ def check_reach(road: Road, keys: Mapping[str, Keys], places: Places, total: int
     from_us = at_us
     for view, state, reader in road.readers:
         held = keys[state.id]
-        since = {key: reader.too_early_until_us(horizon_us, at_us) for key, horizon_us in trimmed(held.roots)}
+        since = {key: reader.too_early_until_us(root, at_us) for key, root in trimmed(held.roots)}
         if not any(since.values()):
             continue
         dtypes = {given.name: given.dtype for given in road.plan.inputs}

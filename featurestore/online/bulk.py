@@ -22,6 +22,10 @@ from featurestore.plan.nodes import State
 
 _KEY = "key_text"
 """The column beside a batch's own: each row's key as JSON."""
+_DROPPED = ("horizon", "since", "after")
+"""What a root carries of dropped rows (R12), each from a column of its name and `_us`."""
+_OF_KEY = 1 + len(_DROPPED)
+"""Columns that are the same for all rows of a key."""
 _MOST_TEXT = 2**28
 """Bytes of text made at once: an Arrow column holds no more than 2^31."""
 
@@ -48,8 +52,8 @@ class Large:
 def nodes_of(state: State, batches: Iterable[pa.RecordBatch]) -> Iterator[Small | Large]:
     """What is to be written of each key.
 
-    Shape: columns k0.., event_at_us, known_at_us, order_by, row_id, fingerprint, bits, v0.., seen_us, horizon_us, in
-    the order of the keys.
+    Shape: columns k0.., event_at_us, known_at_us, order_by, row_id, fingerprint, bits, v0.., seen_us, then those of
+    `_DROPPED`, in the order of the keys.
     """
     folding = Folding(state)
     keyed = (_with_key(piece, len(state.key)) for batch in batches for piece in _pieces(batch))
@@ -111,12 +115,15 @@ def _small(state: State, table: pa.Table, lengths: Sequence[int]) -> Small:
     table = table.combine_chunks()
     whole = {name: table[name].combine_chunks() for name in table.column_names}
     ends = pa.array(accumulate(lengths, initial=0), pa.int32())
-    first, seen, horizon = ends.slice(0, len(lengths)), whole["seen_us"], whole["horizon_us"]
-    columns = [_column(whole[name], _something(whole, name), ends) for name in table.column_names[len(state.key) : -3]]
-    trimmed: Any = joined(',"horizon":', horizon.take(first).cast(pa.string()))
+    first, seen = ends.slice(0, len(lengths)), whole["seen_us"]
+    names = table.column_names[len(state.key) : -_OF_KEY - 1]
+    columns = [_column(whole[name], _something(whole, name), ends) for name in names]
     nothing: Any = ""
-    texts = [json_texts(seen.take(first)), pc.fill_null(trimmed, nothing), joined(*columns, by=",")]
-    roots = joined('{"seen":', *texts[:2], ',"cols":[', texts[2], "]}")
+    dropped: list[Any] = [
+        pc.fill_null(joined(f',"{name}":', whole[f"{name}_us"].take(first).cast(pa.string())), nothing)
+        for name in _DROPPED
+    ]
+    roots = joined('{"seen":', json_texts(seen.take(first)), *dropped, ',"cols":[', joined(*columns, by=","), "]}")
     return Small(whole[_KEY].take(first), roots, table.num_rows)
 
 
@@ -145,7 +152,8 @@ def _column(column: Any, something: Any, ends: Any) -> Any:
 
 
 def _large(folding: Folding, table: pa.Table) -> Large:
-    columns = table.columns[len(folding.state.key) : -3]
+    columns = table.columns[len(folding.state.key) : -_OF_KEY - 1]
     rows: list[Row] = list(map(list, zip(*(column.to_pylist() for column in columns), strict=True)))
-    tree = grown(folding, rows, table["seen_us"][0].as_py(), table["horizon_us"][0].as_py())
+    dropped = {name: table[f"{name}_us"][0].as_py() for name in _DROPPED}
+    tree = grown(folding, rows, table["seen_us"][0].as_py(), dropped)
     return Large(table[_KEY][0].as_py(), {name: tree.stored(name) for name in tree.changed}, tree.levels, len(rows))

@@ -26,6 +26,8 @@ class _Stored(TypedDict, total=False):
     kids: dict[int, list[Any]]
     seen: int
     horizon: int
+    after: int
+    since: int
     checked: int
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import redis
 
 from featurestore.errors import AsOfTooLate, InputError, StoreEmpty, StoreUnavailable
+from featurestore.expr.printing import text_of
 from featurestore.online.answers import Answers, answers_of, check_reach
 from featurestore.online.keys import generation_prefix, pointer_name
 from featurestore.online.pointers import (
@@ -26,6 +27,7 @@ from featurestore.online.trips import AsyncExchange, Command, exchange_of, time_
 from featurestore.online.vectors import Vectors
 from featurestore.online.windows import Answered, Moment
 from featurestore.plan.nodes import Plan, State, View
+from featurestore.plan.retention import Retention
 from featurestore.semantics.dtypes import Value
 from featurestore.semantics.instants import FIRST_US, LAST_US, duration_text, instant_text
 
@@ -246,14 +248,13 @@ class LookupRoad:
         if unknown:
             yield from self._read_pointers(unknown)
         for view, state, reader in road.readers:
-            if reader.too_long(self._pointers[state.id].longest_us):
+            if reader.lacks(self._pointers[state.id].retention):
                 yield from self._read_pointers([state])  # it may have been built anew since it was read
-                longest_us = self._pointers[state.id].longest_us
-                if span := reader.too_long(longest_us):
-                    kept = duration_text(longest_us or 0)
+                if lacking := reader.lacks(self._pointers[state.id].retention):
                     raise StoreEmpty(
-                        f"the state of `{view.name}` was built for windows of {kept} at most",
-                        has=f"a window of {span.label}",
+                        f"the state of `{view.name}` was built without the rows that `{text_of(lacking)}` needs",
+                        where=f"state `{state.id}`",
+                        has=_kept(self._pointers[state.id].retention),
                         fix="run `featurestore materialize`; start again what began before the definitions changed",
                     )
         return {state.id: self._pointers[state.id] for state in plan.states}
@@ -298,6 +299,10 @@ def _next(steps: Steps[Vectors], replies: list[Any] | None) -> Sequence[Command]
     finally:
         if collects:  # of two threads, the one that stopped it starts it again
             gc.enable()
+
+
+def _kept(retention: Retention | None) -> str:
+    return "all rows" if retention is None else f"windows of {duration_text(retention.longest_us)} at most"
 
 
 def _has_moved(used: Pointer, now: Pointer, at_us: int, *, latest: bool) -> bool:

@@ -13,8 +13,9 @@ import redis
 from featurestore.errors import StoreEmpty, StoreUnavailable
 from featurestore.online.keys import pointer_name
 from featurestore.plan.nodes import Plan, State
+from featurestore.plan.retention import Retention
 
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Pointer:
     """What a state says of itself.
 
     `applied` is the last log position whose row every key has; `stamp_us` the greatest stamp among them; `log` the
-    identity of the log. `longest_us` is the longest window it was trimmed for, None when nothing was trimmed.
+    identity of the log. `retention` is what it was trimmed for, None when it keeps all rows.
     `content` is that of a static source's rows (R20), empty for one with times.
     `pending_us` is set while rows with later stamps are being applied: until they all are, a lookup may ask for no
     later instant. `keys`, `rows` and `size` (bytes of names and nodes) are counts when it was built. `levels` are
@@ -34,7 +35,7 @@ class Pointer:
     applied: int
     stamp_us: int
     log: str
-    longest_us: int | None
+    retention: Retention | None
     keys: int
     rows: int
     pending_us: int | None = None
@@ -107,7 +108,8 @@ def _decoded(data: bytes) -> tuple[Pointer | None, int | None]:
     written = fields.pop("format", None)
     if written != FORMAT:
         return None, written
-    return Pointer(**{**fields, "levels": tuple(fields["levels"])}), written
+    kept = Retention.of_json(fields["retention"])
+    return Pointer(**{**fields, "levels": tuple(fields["levels"]), "retention": kept}), written
 
 
 @lru_cache(maxsize=1_024)

@@ -20,22 +20,20 @@ from featurestore.online.evaluate import derive
 from featurestore.online.events import decode, has_bad_value, times_and_identity
 from featurestore.online.folding import Folding
 from featurestore.online.keys import generation_prefix, key_name, key_names, nodes_name, pointer_name, root_name
-from featurestore.online.leaves import EVENT, Node, Row, decode_node, opened, visible_us
+from featurestore.online.leaves import EVENT, Node, Row, decode_node, opened
 from featurestore.online.pointers import Pointer, decode_pointer, reaching, read_pointers
 from featurestore.online.radix import ROOT, path_names
 from featurestore.online.tree import Tree
+from featurestore.online.trim import is_due, progress_us, trim
 from featurestore.online.trips import Command, Exchange, exchange_of, time_us
 from featurestore.plan.nodes import State
 from featurestore.plan.outcomes import Counts, reason_of
 from featurestore.semantics.dtypes import Value
 from featurestore.semantics.instants import INT64_MIN
-from featurestore.semantics.windows import RETAINED_US
 
 KEYS_PER_TRIP = 500
 BYTES_PER_TRIP = 2_000_000
 ENTRIES_PER_STEP = 5_000
-TRIMS_PER_WINDOW = 8
-"""How often a key is trimmed while a window passes."""
 Key = tuple[Value, ...]
 
 
@@ -46,23 +44,6 @@ class _Work:
     name: bytes
     tree: Tree
     rows: list[Row]
-    horizon_us: int | None = None
-
-    def trim(self) -> set[bytes]:
-        """Drop what lies before the horizon; the nodes that have to be fetched first."""
-        missing: set[bytes] = set()
-        if self.horizon_us is not None:
-            self.tree.trim(self.horizon_us, missing)
-        return missing
-
-
-def _horizon(work: _Work, longest_us: int, clock_us: int) -> int | None:
-    """Before when a key's rows can go, or None while little would."""
-    kept_us = longest_us + RETAINED_US
-    visible = [at_us for row in work.rows if (at_us := visible_us(row)) <= clock_us]
-    horizon_us = max(visible, default=INT64_MIN) - kept_us
-    known_us = work.tree.checked_us
-    return horizon_us if known_us is None or horizon_us - known_us > kept_us // TRIMS_PER_WINDOW else None
 
 
 class StateStore:
@@ -95,7 +76,7 @@ class StateStore:
         """Merge rows into the generation of a pointer, which may say more of it then. Applying a row again changes
         nothing (R6). The caller has the source's turn.
 
-        What no window can see any more is dropped (R12), judged by the greatest `visible_at` that came for the key and
+        What no view can need any more is dropped (R12), judged by the greatest `visible_at` that came for the key and
         that the store's clock has reached.
         """
         counts = Counts()
@@ -132,10 +113,16 @@ class StateStore:
                     counts.applied += 1
                 else:
                     counts.duplicate += 1
-        if pointer.longest_us is not None:
-            for each in work:
-                each.horizon_us = _horizon(each, pointer.longest_us, clock_us)
-            self._complete([each for each in work if each.horizon_us is not None], {}, _Work.trim)
+        if (retention := pointer.retention) is not None:
+            newest = {each.name: progress_us(each.rows, clock_us) for each in work}
+            due = [each for each in work if is_due(each.tree, retention, newest[each.name])]
+
+            def trimmed(each: _Work) -> set[bytes]:
+                missing: set[bytes] = set()
+                trim(each.tree, retention, newest[each.name], missing)
+                return missing
+
+            self._complete(due, {}, trimmed)
         self._write(work)
         # Only when no node names them any more, and in a trip of its own: a server whose memory is full refuses to
         # write, and removes all the same.
@@ -197,7 +184,8 @@ class StateStore:
         entries = log.entries(state.scan.source, pointer.applied)
         while step := list(islice(entries, ENTRIES_PER_STEP)):
             rows = [each for entry in step if (each := _derived(state, entry, kept, key_of)) is not None]
-            pointer, more = self.apply(state, pointer, rows, clock_us)
+            # no row that is applied later was committed before the instant by which rows are dropped
+            pointer, more = self.apply(state, pointer, rows, min(clock_us, step[-1].known_at_us))
             counts.add(more)
             counts.quarantined += len(step) - len(rows)
             pointer = replace(
@@ -210,7 +198,8 @@ class StateStore:
     def build(self, state: State, batches: Iterable[pa.RecordBatch], pointer: Pointer) -> Pointer:
         """Write a new generation from rows ordered by key, which nobody reads until its pointer is published.
 
-        Shape: columns k0.., event_at_us, known_at_us, order_by, row_id, fingerprint, bits, v0.., seen_us, horizon_us.
+        Shape: columns k0.., event_at_us, known_at_us, order_by, row_id, fingerprint, bits, v0.., seen_us,
+        horizon_us, since_us, after_us.
         """
         generation = secrets.token_hex(6)
         prefix = generation_prefix(self._project, state.id, generation)

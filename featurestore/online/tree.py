@@ -4,7 +4,8 @@ many rows it holds.
 A row's place is its `event_at` followed by 32 bits of a hash of its identity, so that rows of one microsecond part,
 too. A leaf holds rows: `{"cols": columns}`, or `{"rows": [row, ...]}` while it is written. A leaf that grows too large
 becomes an inner node `{"kids": {prefix: [max visible_at, fold state, ...]}}`: summaries of up to 16 children, each a
-node of its own, each covering 1/16 of its time. The root carries `seen`, `horizon` and `checked` besides.
+node of its own, each covering 1/16 of its time. The root carries `seen` besides, and of what was dropped (R12)
+`horizon`, `after`, `since` and `checked`: rows that happened after the one and before the other are not kept.
 
 The name of every node on the way to an instant can be computed, so a read asks for all of them at once. A summary is
 the greatest `visible_at` below and the state of every fold; where a row below is not visible yet, the reader goes down
@@ -16,7 +17,7 @@ Source: radix trees; pre-aggregation as in Li et al. 2005 (panes), here with exa
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from featurestore.errors import StoreEmpty
@@ -37,7 +38,8 @@ from featurestore.online.leaves import (
     stored_columns,
     visible_us,
 )
-from featurestore.online.radix import BITS, BOTTOM, ROOT, TOP, covered, node_name, prefix_of
+from featurestore.online.radix import BITS, BOTTOM, ROOT, TOP, node_name, prefix_of
+from featurestore.semantics.instants import INT64_MIN
 
 LEAF_ROWS = 64
 Piece = tuple[Columns, int, int]
@@ -48,7 +50,7 @@ class Tree:
     """One key's nodes, as far as they have been fetched. `changed` are the fields to write back."""
 
     def __init__(self, folding: Folding, nodes: dict[bytes, Node | None] | None = None) -> None:
-        self._folding = folding
+        self.folding = folding
         self.nodes = nodes if nodes is not None else {}
         self.changed: set[bytes] = set()
         self.removed: set[bytes] = set()
@@ -74,8 +76,8 @@ class Tree:
         lost = sorted(missing & self.nodes.keys())
         if lost:
             raise StoreEmpty(
-                f"the online store lost a part of a key's state by {', '.join(self._folding.state.key)}",
-                where=f"state `{self._folding.state.id}`",
+                f"the online store lost a part of a key's state by {', '.join(self.folding.state.key)}",
+                where=f"state `{self.folding.state.id}`",
                 has=f"{len(lost)} nodes of its tree missing, `{lost[0].decode()}` among them",
                 fix="run `featurestore materialize`",
             )
@@ -171,7 +173,7 @@ class Tree:
         """Add a row whose way has been fetched; False when it is a redelivery of a fact, whichever of the two counts
         (R6).
 
-        A row before the horizon is outside every window that can still be asked for, and is not kept.
+        A row in the gap that was dropped is in no answer that can still be asked for, and is not kept.
         """
         root = self.nodes.get(ROOT)
         if root is None:
@@ -180,7 +182,7 @@ class Tree:
         if root.get("seen") is None or visible < root["seen"]:
             root["seen"] = visible
             self.changed.add(ROOT)
-        if root.get("horizon") is not None and row[EVENT] < root["horizon"]:
+        if "horizon" in root and root.get("after", INT64_MIN) < row[EVENT] < root["horizon"]:
             return True
         path: list[tuple[bytes, Node, int]] = []
         node, name, level = root, ROOT, TOP
@@ -200,78 +202,6 @@ class Tree:
         self._split(name, node, level)
         self._update(path, row, recompute=replaced)
         return not replaced
-
-    def trim(self, horizon_us: int, missing: set[bytes]) -> None:
-        """Drop the rows that happened before an instant (R12), unless `missing` names nodes to fetch first.
-
-        The horizon is remembered only where rows went: a key that has all of them can answer any instant. Summaries
-        keep counting what was dropped below them: no window that can still be asked for covers such a node whole.
-        """
-        root = self.nodes.get(ROOT)
-        if root is None:
-            return
-        leaves: dict[bytes, Node] = {}
-        cut: list[tuple[bytes, Node, int]] = []
-        gone: set[bytes] = set()
-        self._before(ROOT, root, TOP, horizon_us, leaves, cut, gone, missing)
-        if missing:
-            return
-        if "kids" in root:
-            root["checked"] = horizon_us
-            self.changed.add(ROOT)
-        if not (leaves or cut):
-            return
-        for name, leaf in leaves.items():
-            leaf["rows"] = [row for row in leaf["rows"] if row[EVENT] >= horizon_us]
-            self.changed.add(name)
-        for name, node, prefix in cut:
-            del node["kids"][prefix]
-            self.changed.add(name)
-        root["horizon"] = horizon_us
-        self.changed.add(ROOT)
-        for name in gone:
-            del self.nodes[name]
-        self.changed -= gone
-        self.removed |= gone
-
-    def _before(
-        self,
-        name: bytes,
-        node: Node,
-        level: int,
-        horizon_us: int,
-        leaves: dict[bytes, Node],
-        cut: list[tuple[bytes, Node, int]],
-        gone: set[bytes],
-        missing: set[bytes],
-    ) -> None:
-        """Collect what lies before the horizon: rows of leaves, whole children of inner nodes, and all below these."""
-        if "rows" in node:
-            if any(row[EVENT] < horizon_us for row in node["rows"]):
-                leaves[name] = node
-            return
-        for prefix in node["kids"]:
-            start, end = covered(level, prefix)
-            if start >= horizon_us:
-                continue
-            below = node_name(level, prefix)
-            child = self.nodes.get(below)
-            if end <= horizon_us:
-                cut.append((name, node, prefix))
-                self._all_below(below, child, level - 1, gone, missing)
-            elif child is None:
-                missing.add(below)
-            else:
-                self._before(below, child, level - 1, horizon_us, leaves, cut, gone, missing)
-
-    def _all_below(self, name: bytes, node: Node | None, level: int, gone: set[bytes], missing: set[bytes]) -> None:
-        if node is None:
-            missing.add(name)
-            return
-        gone.add(name)
-        for prefix in node.get("kids", ()):
-            below = node_name(level, prefix)
-            self._all_below(below, self.nodes.get(below), level - 1, gone, missing)
 
     def _place(self, rows: list[Row], row: Row) -> bool | None:
         """Put a row among others: True when it replaced one, False when it is new, None when it changes nothing."""
@@ -307,7 +237,7 @@ class Tree:
 
     def _update(self, path: list[tuple[bytes, Node, int]], row: Row, *, recompute: bool) -> None:
         """Bring the summaries on a row's way up to date, from the leaf to the root."""
-        one = None if recompute else self._folding.summary([row])
+        one = None if recompute else self.folding.summary([row])
         level = TOP - len(path) + 1
         for name, node, prefix in reversed(path):
             kids = node["kids"]
@@ -316,19 +246,19 @@ class Tree:
                 assert child is not None, "the way was fetched"
                 kids[prefix] = self._summary_of(child)
             else:
-                kids[prefix] = self._folding.merged((kids[prefix], one))
+                kids[prefix] = self.folding.merged((kids[prefix], one))
             self.changed.add(name)
             level += 1
 
     def _summary_of(self, node: Node) -> list[Any]:
         if "rows" in node:
-            return self._folding.summary(node["rows"])
-        return self._folding.merged(list(node["kids"].values()))
+            return self.folding.summary(node["rows"])
+        return self.folding.merged(list(node["kids"].values()))
 
 
-def trimmed(roots: Sequence[Node | None]) -> list[tuple[int, int]]:
-    """The places of the keys of which rows were trimmed, and before which instant (R12)."""
-    return [(place, root["horizon"]) for place, root in enumerate(roots) if root is not None and "horizon" in root]
+def trimmed(roots: Sequence[Node | None]) -> list[tuple[int, Node]]:
+    """The keys of which rows were dropped (R12), by their index, with their roots."""
+    return [(index, root) for index, root in enumerate(roots) if root is not None and "horizon" in root]
 
 
 def sorted_out(
@@ -350,12 +280,12 @@ def sorted_out(
     return leaves, others
 
 
-def grown(folding: Folding, rows: list[Row], seen_us: int, horizon_us: int | None) -> Tree:
-    """The tree of a key's rows, distinct by R6 already: what one insert after the other would give."""
+def grown(folding: Folding, rows: list[Row], seen_us: int, dropped: Mapping[str, int | None]) -> Tree:
+    """The tree of a key's rows, distinct by R6 already: what one insert after the other would give. `dropped` is what
+    the root carries of dropped rows."""
     tree = Tree(folding)
     root: Node = {"rows": rows, "seen": seen_us}
-    if horizon_us is not None:
-        root["horizon"] = horizon_us
+    root.update((name, at_us) for name, at_us in dropped.items() if at_us is not None)
     tree.nodes[ROOT] = root
     tree.changed.add(ROOT)
     tree._split(ROOT, root, TOP)

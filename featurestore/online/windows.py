@@ -14,6 +14,7 @@ from featurestore.online.leaves import EVENT, Columns, Node
 from featurestore.online.radix import path_names
 from featurestore.online.tree import Tree, sorted_out
 from featurestore.plan.nodes import View
+from featurestore.plan.retention import Retention, answers, lacks, retention_of
 from featurestore.semantics.aggregates import Aggregate as AggregateRow
 from featurestore.semantics.aggregates import Asked, aggregate_row
 from featurestore.semantics.dtypes import Value
@@ -68,7 +69,10 @@ class ViewReader:
             sorted({fold for (place, fold), *_ in self._finishers if place == each}) for each in range(len(spans))
         ]
         self._spans = spans
-        self._reach_us = max(map(view.reach_us, spans), default=0)
+        self._needed_rows = retention_of(state, [view])
+        finite = [span for span in spans if span.length_us is not None]
+        self._reach_us = max([view.refresh_us - 1, *map(view.reach_us, finite)])
+        self._selects = len(finite) < len(spans)
         self._needed: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         ends: dict[tuple[int, int], list[tuple[int, Span]]] = {}
         for place, span in enumerate(spans):
@@ -109,18 +113,18 @@ class ViewReader:
         ]
         return list(dict.fromkeys(name for end in ends for name in path_names(end, levels)))
 
-    def too_long(self, kept_us: int | None) -> Span | None:
-        """A window that is longer than what a state was trimmed for."""
-        if kept_us is None or self._reach_us <= kept_us:
-            return None
-        return next(span for span in self._spans if self.view.reach_us(span) > kept_us)
+    def lacks(self, kept: Retention | None) -> Aggregate | None:
+        """An aggregate that a state cannot answer which keeps this; None where there is none (R12)."""
+        return None if answers(kept, self._needed_rows) else lacks(kept, self.view)
 
-    def too_early_until_us(self, horizon_us: int, as_of_us: int) -> int | None:
-        """None when no window of an instant covers rows before a horizon, which were trimmed, else the first instant
-        of which that is so."""
-        if as_of_us - self._reach_us >= horizon_us:
+    def too_early_until_us(self, root: Node, as_of_us: int) -> int | None:
+        """None when an instant needs none of the rows that were dropped from a key, else the first instant of which
+        that is so (R12)."""
+        horizon_us, since_us = root["horizon"], root.get("since", INT64_MIN)
+        if as_of_us - self._reach_us >= max(horizon_us, since_us if self._selects else INT64_MIN):
             return None
-        first_us = max((span.first_as_of_us(horizon_us) for span in self._spans), default=horizon_us)
+        ends = [span.first_as_of_us(horizon_us) for span in self._spans if span.length_us is not None]
+        first_us = max([*ends, *([since_us] if self._selects else [])], default=INT64_MIN)
         first_us = -(-first_us // self.view.refresh_us) * self.view.refresh_us
         return first_us if as_of_us < first_us else None
 

@@ -1,4 +1,4 @@
-"""Which states of some views have to be built: those that were never published, and those of shorter windows."""
+"""Which states of some views have to be built: those that were never published, and those that keep too little."""
 
 from __future__ import annotations
 
@@ -7,33 +7,27 @@ from dataclasses import dataclass
 
 from featurestore.errors import UnknownFeature, did_you_mean
 from featurestore.plan.nodes import Plan, State, View
+from featurestore.plan.retention import Retention, lacks
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A state as it was published: the content of a static source (R20), and the longest window that it answers.
-
-    Units: `longest_us` microseconds; None when nothing was trimmed (R12).
-    """
+    """A state as it was published: the content of a static source (R20), and what it can answer; None when it keeps all
+    rows (R12)."""
 
     content: str = ""
-    longest_us: int | None = None
+    retention: Retention | None = None
 
 
 def to_be_built(views: Iterable[View], built: Mapping[str, Built]) -> dict[str, State]:
-    """The states that lack, by id, or that were trimmed for shorter windows than these views have."""
+    """The states that lack, by id, or that do not keep what these views need."""
     found: dict[str, State] = {}
     for view in views:
         if view.state is not None:
             known = built.get(view.state.id)
-            if known is None or not answers(view, known.longest_us):
+            if known is None or lacks(known.retention, view):
                 found[view.state.id] = view.state
     return found
-
-
-def answers(view: View, longest_us: int | None) -> bool:
-    """Whether a state that was trimmed for windows of `longest_us` has all rows that a view needs (R12)."""
-    return longest_us is None or all(view.reach_us(span) <= longest_us for span in view.spans)
 
 
 def states_named(names: Sequence[str], views: Sequence[View], plans: Sequence[Plan]) -> list[State]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from featurestore.plan.built import Built
 from featurestore.plan.nodes import Plan, digest
+from featurestore.plan.retention import Retention
 from featurestore.plan.version import meaning_of_node, meaning_of_scan
 
 FORMAT = 1
@@ -95,7 +96,10 @@ def remembered(home: Path) -> Materialized | None:
         found: Any = json.loads(_file(home).read_text(encoding="utf-8"))
         if found["format"] != FORMAT:
             return None
-        states = {str(name): Built(**each) for name, each in found.get("states", {}).items()}
+        states = {
+            str(name): Built(each["content"], Retention.of_json(each["retention"]))
+            for name, each in found.get("states", {}).items()
+        }
         return Materialized(dict(found["feature_sets"]), states, dict(found.get("versions", {})))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

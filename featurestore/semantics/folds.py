@@ -18,7 +18,7 @@ from typing import Any, Final
 from featurestore.semantics import exact
 from featurestore.semantics.dtypes import Value
 from featurestore.semantics.folding import decays, recency, sketches, tallies, vectors
-from featurestore.semantics.folding.row import ADDED, COUNTED, Fold, Rank, State
+from featurestore.semantics.folding.row import ADDED, COUNTED, Fold, Rank, Selection, State
 from featurestore.semantics.folding.row import either as _either
 from featurestore.semantics.folding.row import present as _present
 
@@ -49,6 +49,15 @@ def _outermost(choose: Callable[..., Any], entries: Sequence[Any]) -> State:
     at = choose([entry[0] for entry in entries], default=None)
     tied = [entry for entry in entries if entry[0] == at]
     return tied[0] if len(tied) == 1 else choose(tied, key=_rank_key, default=None)
+
+
+def _farthest(state: State, n: int) -> int | None:
+    """When the earliest of the n rows of a full `last_n` happened."""
+    return state[0][0] if len(state) == n else None
+
+
+def _happened(state: State, _: int) -> int | None:
+    return None if state is None else state[0]
 
 
 def _add(states: Sequence[State], _: int) -> State:
@@ -175,6 +184,7 @@ FOLDS: Final[dict[str, Fold]] = {
             sql_merge=("arg_min({c}, {c}.r)",),
             near="first",
             one=_entry,
+            selection=Selection("first", _happened),
         ),
         Fold(
             "last",
@@ -186,6 +196,7 @@ FOLDS: Final[dict[str, Fold]] = {
             sql_merge=("arg_max({c}, {c}.r)",),
             near="last",
             one=_entry,
+            selection=Selection("last", _happened),
         ),
         Fold(
             "last_n",
@@ -198,6 +209,7 @@ FOLDS: Final[dict[str, Fold]] = {
             sql_merge=("list_slice(list_reverse_sort(flatten(list({c}) FILTER (WHERE {c} IS NOT NULL))), 1, {n})",),
             near="last",
             cost="O(n of last_n)",
+            selection=Selection("last", _farthest),
         ),
         Fold(
             "distinct",

@@ -86,6 +86,7 @@ def test_plan_says_what_features_are(project: Path, cli: Cli) -> None:
     seconds = 'feature(Visit.seconds.sum(over="7d"), default=0.0)'
     assert f"visits__seconds float64 {seconds} seconds on all pages" in lines
     assert any(line.endswith("Visit user 1d, 7d, 30d 5") for line in lines)
+    assert any("keeps the rows of 32d up to its newest" in line for line in lines)
 
 
 def test_plan_in_json_has_versions_and_types(project: Path, cli: Cli) -> None:

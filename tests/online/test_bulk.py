@@ -30,7 +30,7 @@ KEYED = pa.schema(
         ("k0", pa.string()),
         *((name, pa.int64()) for name in ("event_at_us", "known_at_us", "order_by", "row_id")),
         ("fingerprint", pa.string()),
-        *((name, pa.int64()) for name in ("bits", "v0", "seen_us", "horizon_us")),
+        *((name, pa.int64()) for name in ("bits", "v0", "seen_us", "horizon_us", "since_us", "after_us")),
     ]
 )
 COLUMNS = (
@@ -69,10 +69,12 @@ def histories(draw: st.DrawFn) -> dict[str, list[Row]]:
     return dict(sorted(found.items()))
 
 
-def batches_of(keys: dict[str, list[Row]], size: int, horizon_us: int | None = None) -> list[pa.RecordBatch]:
-    """The rows as a state gives them, in batches of a size."""
+def batches_of(
+    keys: dict[str, list[Row]], size: int, dropped: tuple[int | None, ...] = (None, None, None)
+) -> list[pa.RecordBatch]:
+    """The rows as a state gives them, in batches of a size; of the key `b` some were dropped."""
     lines = [
-        [key, *each, min(map(visible_us, rows)), horizon_us if key == "b" else None]
+        [key, *each, min(map(visible_us, rows)), *(dropped if key == "b" else (None, None, None))]
         for key, rows in keys.items()
         for each in rows
     ]
@@ -82,13 +84,11 @@ def batches_of(keys: dict[str, list[Row]], size: int, horizon_us: int | None = N
     return table.to_batches(max_chunksize=size)
 
 
-def by_inserts(rows: list[Row], horizon_us: int | None) -> dict[bytes, str]:
+def by_inserts(rows: list[Row]) -> dict[bytes, str]:
     """The nodes that one insert after the other leaves."""
     tree = Tree(FOLDING, {ROOT: None})
     for each in rows:
         tree.insert(list(each))
-    if horizon_us is not None:
-        (tree.nodes[ROOT] or {})["horizon"] = horizon_us
     return {name: tree.stored(name) for name in tree.nodes}
 
 
@@ -111,17 +111,20 @@ def in_bulk(batches: list[pa.RecordBatch]) -> Nodes:
 def test_what_is_written_is_what_inserts_would_leave(keys: dict[str, list[Row]], size: int) -> None:
     """Every node of every key, however the rows are cut into batches."""
     if keys:
-        expected = {codec.encode([key]): by_inserts(rows, None) for key, rows in keys.items()}
+        expected = {codec.encode([key]): by_inserts(rows) for key, rows in keys.items()}
         assert in_bulk(batches_of(keys, size)) == expected
 
 
-def test_r12_a_horizon_is_written_where_there_is_one() -> None:
+@pytest.mark.parametrize("dropped", ((-5, None, None), (-5, 7, None), (-5, 7, -9)))
+def test_r12_what_was_dropped_is_written_where_there_is_something(dropped: tuple[int | None, ...]) -> None:
     """In keys of one node as in keys of several, and in no other key."""
     for count in (2, LEAF_ROWS + 20):
         keys = {key: [row(i * 1_000, i * 1_000, i, i) for i in range(count)] for key in "abc"}
-        found = in_bulk(batches_of(keys, 100, horizon_us=-5))
+        found = in_bulk(batches_of(keys, 100, dropped))
         for key, nodes in found.items():
-            assert codec.decode(nodes[ROOT]).get("horizon") == (-5 if key == '["b"]' else None)
+            root = codec.decode(nodes[ROOT])
+            said = tuple(root.get(name) for name in ("horizon", "since", "after"))
+            assert said == (dropped if key == '["b"]' else (None, None, None))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,7 @@ def test_a_generation_is_in_the_server_as_it_was_made(
     levels = set()
     written = 0
     for key, rows in keys.items():
-        nodes, name = by_inserts(rows, None), key_name(prefix, [key])
+        nodes, name = by_inserts(rows), key_name(prefix, [key])
         written += len(name) + sum(map(len, nodes.values())) + sum(map(len, nodes.keys() - {ROOT}))
         assert server.get(name) == nodes.pop(ROOT).encode()
         assert server.hgetall(nodes_name(name)) == {name: text.encode() for name, text in nodes.items()}

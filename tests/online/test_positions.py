@@ -16,7 +16,7 @@ from featurestore.errors import StoreEmpty
 from featurestore.online import state_store
 from featurestore.online.events import encode
 from featurestore.online.keys import pointer_name
-from featurestore.online.pointers import Position
+from featurestore.online.pointers import FORMAT, Position
 
 DEFINITIONS = '''"""Rows that are seen as they come, and rows that are seen when they are committed."""
 
@@ -181,6 +181,6 @@ def test_a_pointer_of_another_version_is_refused(store: FeatureStore) -> None:
     [state] = store.plan("told").states
     name = pointer_name(store.config.project, state.id)
     data: Any = store.online.writer.get(name)
-    store.online.writer.set(name, data.replace(b'"format": 4', b'"format": 3'))
+    store.online.writer.set(name, data.replace(b'"format": %d' % FORMAT, b'"format": %d' % (FORMAT - 1)))
     with FeatureStore(store.config.root) as other, pytest.raises(StoreEmpty, match="in this version"):
         other.lookup("told", {"user": 1})

@@ -14,8 +14,11 @@ from featurestore.online.folding import Folding
 from featurestore.online.leaves import Node, Row, columns_of, decode_node, opened, rows_of, visible_us
 from featurestore.online.radix import ROOT
 from featurestore.online.tree import LEAF_ROWS, Tree, grown
+from featurestore.online.trim import trim
 from featurestore.plan.nodes import FoldUse, Scan, State
+from featurestore.plan.retention import Retention
 from featurestore.semantics.dtypes import INT64
+from featurestore.semantics.windows import RETAINED_US
 
 SCAN = Scan("S", (), "at", None, None, None, 0, None, None)
 STATE = State(
@@ -49,6 +52,13 @@ def read_between(tree: Tree, bounds: Sequence[int], as_of: int) -> list[tuple[An
             states.append(FOLDING.merges[place](found) if found else FOLDING.empties[place])
         between.append((states[0], states[1]))
     return between
+
+
+def trim_before(tree: Tree, horizon_us: int) -> None:
+    """Drop what happened before an instant."""
+    missing: set[bytes] = set()
+    trim(tree, Retention(0), horizon_us + RETAINED_US, missing)
+    assert not missing
 
 
 def expected(rows: list[Row], low: int, high: int, as_of: int) -> tuple[Any, Any]:
@@ -102,7 +112,7 @@ def test_windows_that_are_read_together_are_those_read_alone(rows: list[Row], bo
     """Wherever their ends lie, and whether they meet, are empty, or end after the instant they are asked for."""
     if not rows:
         return
-    tree = grown(FOLDING, [list(each) for each in rows], min(map(visible_us, rows)), None)
+    tree = grown(FOLDING, [list(each) for each in rows], min(map(visible_us, rows)), {})
     ends = [-(2**63), *sorted(bounds)]
     as_of = ends[-1] + later
     assert read_between(tree, ends, as_of) == [expected(rows, low, high, as_of) for low, high in pairwise(ends)]
@@ -118,7 +128,7 @@ def test_a_tree_grown_at_once_reads_as_one_grown_row_by_row(rows: list[Row], ran
     tree = Tree(FOLDING, {ROOT: None})
     for each in shuffled:
         tree.insert(list(each))
-    whole = grown(FOLDING, [list(each) for each in rows], min(map(visible_us, rows)), None)
+    whole = grown(FOLDING, [list(each) for each in rows], min(map(visible_us, rows)), {})
     assert read(whole, -(2**63), 2**62, 2**62) == read(tree, -(2**63), 2**62, 2**62)
     assert whole.root["seen"] == tree.root["seen"] == min(map(visible_us, rows))
 
@@ -164,7 +174,7 @@ def test_only_the_nodes_on_the_way_are_written() -> None:
 
 def test_r12_a_row_before_the_horizon_is_not_kept_but_was_seen() -> None:
     """What no window can see any more is dropped on arrival; that the key exists is remembered."""
-    tree = grown(FOLDING, [row(1_000, 1_000, 1, 1)], 1_000, 500)
+    tree = grown(FOLDING, [row(1_000, 1_000, 1, 1)], 1_000, {"horizon": 500})
     assert tree.insert(row(400, 400, 2, 2))
     assert tree.root["seen"] == 400
     assert read(tree, -(2**63), 2**62, 2**62)[0] == [1, 1]
@@ -177,9 +187,7 @@ def test_r12_trimming_cannot_be_seen_from_the_horizon_on(rows: list[Row], horizo
     for place, horizon in enumerate(sorted(horizons)):
         for each in rows[place :: len(horizons)]:
             tree.insert(list(each))
-        missing: set[bytes] = set()
-        tree.trim(horizon, missing)
-        assert not missing
+        trim_before(tree, horizon)
     last = max(horizons)
     for low in (last, last + 1, last + length):
         assert read(tree, low, low + length, 2**62) == expected(rows, low, low + length, 2**62)
@@ -194,7 +202,7 @@ def test_r12_a_key_keeps_as_many_nodes_as_its_window_needs() -> None:
     for place in range(20_000):
         tree.insert(row(place * 60_000_000, 0, place, place))
         if place % 500 == 0:
-            tree.trim((place - 2_000) * 60_000_000, set())
+            trim_before(tree, (place - 2_000) * 60_000_000)
             sizes.append(len(tree.nodes))
     assert max(sizes[10:]) < 2 * sizes[5]
     assert sum(len(node["rows"]) for node in tree.nodes.values() if node and "rows" in node) < 2_700

@@ -12,6 +12,7 @@ from featurestore.plan.build import plan_feature_set
 from featurestore.plan.built import Built
 from featurestore.plan.changes import Changes, Materialized, compare, meanings, remember, remembered
 from featurestore.plan.nodes import Plan
+from featurestore.plan.retention import Retention
 
 
 class User(Entity):
@@ -73,7 +74,7 @@ def test_what_was_materialised_is_remembered(tmp_path: Path) -> None:
     plan = planned(**BEFORE)
     remember(tmp_path, [plan], {})  # none of its states was built
     assert remembered(tmp_path) == Materialized()
-    built = {state.id: Built(longest_us=1) for state in plan.states}
+    built = {state.id: Built(retention=Retention(1, selections=(0, 2))) for state in plan.states}
     remember(tmp_path, [plan], built)
     assert remembered(tmp_path) == Materialized({"sold": meanings(plan)}, built, {"sold": plan.version})
     remember(tmp_path, [], {"Other.key.1": Built("content")}, partly=True)

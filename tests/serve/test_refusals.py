@@ -70,7 +70,7 @@ def changed_pointer(served: Served, feature_set: str, **fields: Any) -> Iterator
         ({"format": 0}, "StoreEmpty", "in this version"),
         ({"log": "another"}, "StoreBehind", "was built from another log"),
         ({"applied": 10**9}, "StoreBehind", "was built from another log"),
-        ({"longest_us": 1}, "StoreEmpty", "was built for windows of"),
+        ({"retention": {"longest_us": 1, "lag_us": 0, "selections": []}}, "StoreEmpty", "was built without the rows"),
     ],
     ids=["partial", "another version", "another log", "a log that lost rows", "trimmed for shorter windows"],
 )

@@ -40,7 +40,7 @@ def histories(draw: st.DrawFn, source: type[Source], max_rows: int = 12, pushed:
         if rows and draw(st.integers(0, 3)) == 0:
             row = _draw_repeated(draw, source, pick(draw, rows))
         else:
-            row = dict(draw(_fresh(source.__spec__)))
+            row = dict(draw(fresh_rows(source.__spec__)))
         own = (
             False
             if spec.event_at is None
@@ -69,7 +69,7 @@ def _draw_repeated(draw: st.DrawFn, source: type[Source], before: dict[str, Any]
     row.pop("_position", None)
     if change in ("content", "all"):
         free = [column.name for column in spec.columns if column.name not in ("id", "happened_at", "learnt_at")]
-        other = draw(_fresh(source.__spec__))
+        other = draw(fresh_rows(source.__spec__))
         row.update({name: other[name] for name in (pick(draw, free), pick(draw, free))})
     if change in ("known", "all"):
         known = spec.known_at or "_known_at_us"
@@ -79,7 +79,7 @@ def _draw_repeated(draw: st.DrawFn, source: type[Source], before: dict[str, Any]
 
 
 @cache
-def _fresh(spec: SourceSpec) -> st.SearchStrategy[dict[str, Any]]:
+def fresh_rows(spec: SourceSpec) -> st.SearchStrategy[dict[str, Any]]:
     """A row that has nothing to do with any other, but that pools are small."""
     cells = st.fixed_dictionaries({column.name: _cell(spec, column) for column in spec.columns})
     return st.builds(_learnt, cells, _LATE) if spec.known_at else cells

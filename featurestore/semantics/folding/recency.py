@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from featurestore.semantics.dtypes import SCALARS, TIMESTAMP, Value
-from featurestore.semantics.folding.row import Aggregate, Fold, Rank, State, either
+from featurestore.semantics.folding.row import Aggregate, Fold, Rank, Selection, State, either
 
 
 def _instant(choose: Callable[..., int], every: bool) -> Callable[[Sequence[Value], Sequence[Rank], int], State]:
@@ -30,6 +30,7 @@ def _rows(name: str, choose: Callable[..., int], word: str) -> tuple[tuple[Fold,
             (("at", f"{end}(event_at_us)"),),
             ordered=True,
             sql_merge=merged,
+            selection=Selection(name.removesuffix("_at"), _itself),
         ),
         Fold(
             f"{name}_value",
@@ -39,6 +40,7 @@ def _rows(name: str, choose: Callable[..., int], word: str) -> tuple[tuple[Fold,
             (("at", f"{end}({held})"),),
             ordered=True,
             sql_merge=merged,
+            selection=Selection(name.removesuffix("_at"), _itself, present=True),
         ),
     )
     aggregates = (
@@ -54,6 +56,11 @@ def _rows(name: str, choose: Callable[..., int], word: str) -> tuple[tuple[Fold,
         ),
     )
     return folds, aggregates
+
+
+def _itself(state: State, _: int) -> int | None:
+    at_us: int | None = state
+    return at_us
 
 
 def _found(state: State) -> tuple[Value, bool]:

@@ -17,6 +17,19 @@ ADDED, COUNTED = "sum({c})", "CAST(sum({c}) AS BIGINT)"
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """A fold that depends only on the rows at one end of history, however many others there are.
+
+    `end` is "first" or "last". `farthest` gives the `event_at` of the row of a state that is farthest from that end, or
+    None while rows farther away may still count. With `present`, rows whose input is null do not count.
+    """
+
+    end: str
+    farthest: Callable[[State, int], int | None]
+    present: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """One kind of state. `lift` makes it of rows, and `merge` of the states of one set of rows or more.
 
@@ -30,7 +43,8 @@ class Fold:
     the collected column `{c}`; those of elements are added. Without it DuckDB collects a window from its rows alone.
 
     With `near`, "first" or "last", only the rows that happened first or last count, as many as the fold's number, and
-    what happened together with them. `one` is then what `lift` makes of one row, if it is to be had faster.
+    what happened together with them. `one` is then what `lift` makes of one row, if it is to be had faster. With
+    `selection`, an online state needs only the rows at one end of history (R12).
 
     `{v}` is the value, `{n}` the fold's number, in suffixes too.
     """
@@ -49,6 +63,7 @@ class Fold:
     sql_merge: tuple[str, ...] = ()
     near: str = ""
     one: Callable[[Value, Any, Any, int], State] | None = None
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True, slots=True)
