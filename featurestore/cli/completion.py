@@ -60,7 +60,7 @@ def _folder(context: typer.Context) -> Path:
 
 
 def _quietly(find: Callable[[], list[str]]) -> list[str]:
-    """What is found, or nothing: whatever goes wrong, a line in the middle of a prompt helps nobody."""
+    """What is found, or nothing when it fails: an error must not appear in the middle of a prompt."""
     try:
         return find()
     except Exception:

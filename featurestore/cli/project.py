@@ -296,8 +296,8 @@ def _served(described: dict[str, Any]) -> str:
     """Which version the online state answers, and which one it will answer when it was built again."""
     served, after = described["served_version"], described["next_version"]
     if served is None:
-        told = f"; `featurestore materialize` serves it as {after}" if after else ""
-        return f"not served yet{told}"
+        more = f"; `featurestore materialize` serves it as {after}" if after else ""
+        return f"not served yet{more}"
     if served == after:
         return f"served as {served}"
     return f"served now as {served}; after `featurestore materialize` as {after or 'what the static tables make of it'}"

@@ -130,7 +130,7 @@ def _find(finding: Finding, looked: Looked, part: Part) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """An error on one line. Raises: the error itself, when nobody foresaw it."""
+    """Return an error on one line. Raises: the error itself, when it is not an expected one."""
     known = known_error(error)
     if known is None:
         raise error
@@ -212,17 +212,17 @@ def _fresh(looked: Looked, part: Part) -> None:
             "newest_pushed_us": newest_us,
         }
         if not known:
-            told = "no state is built"
+            text = "no state is built"
         elif scan.data is None:
-            told = "only pushed"
+            text = "only pushed"
         elif same is None:
-            told = "built elsewhere"
+            text = "built elsewhere"
         else:
-            told = f"files {'unchanged' if same else 'CHANGED'} since {ago(built_us or 0, looked.now_us)}"
+            text = f"files {'unchanged' if same else 'CHANGED'} since {ago(built_us or 0, looked.now_us)}"
         if head:
-            told += f"; log at {head:,}, {f'{behind:,} behind' if behind else 'all applied'}" if known else ""
-            told += f"; newest pushed row {ago(newest_us or 0, looked.now_us)}"
-        part.lines.append(f"{name}: {told}")
+            text += f"; log at {head:,}, {f'{behind:,} behind' if behind else 'all applied'}" if known else ""
+            text += f"; newest pushed row {ago(newest_us or 0, looked.now_us)}"
+        part.lines.append(f"{name}: {text}")
     part.lines = part.lines or ["no source is defined"]
 
 
@@ -240,9 +240,9 @@ def _served(looked: Looked, part: Part) -> None:
             | {"feature_sets": sets, "definitions_newer": newer, "problem": answer.get("title")}
         )
         versions = ", ".join(f"{name} {version}" for name, version in sets.items())
-        told = versions or f"not ready: {answer.get('title')}: {answer.get('detail', '')}".rstrip(": ")
+        text = versions or f"not ready: {answer.get('title')}: {answer.get('detail', '')}".rstrip(": ")
         more = "; the definitions are newer: restart it" if newer else ""
-        part.lines.append(f"{each.address}, started {ago(each.started_us, looked.now_us)}: {told}{more}")
+        part.lines.append(f"{each.address}, started {ago(each.started_us, looked.now_us)}: {text}{more}")
     part.found["lately"] = _lately(looked)
     for name, versions in part.found["lately"].items():
         for version, at_us in versions.items():

@@ -16,7 +16,7 @@ GAP = 2
 LEAST = 24
 """Columns of the terminal that a text which may wrap gets at least, or it continues on a line of its own."""
 CUT, LEAST_CUT = 28, 16
-"""The widest cell of a preview, and the narrowest one beside long names."""
+"""The widest cell of a preview, and the narrowest one next to long names."""
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, wrap: Collection[str] = ()) -> None:

@@ -171,7 +171,7 @@ def test_plan_marks_the_states_that_have_to_be_built(project: Path, cli: Cli) ->
 
 
 def test_plan_shows_the_version_that_is_served(project: Path, cli: Cli) -> None:
-    """Beside the new version stands the one that the online state answers with; with a table without time, whose
+    """Next to the new version is the one that the online state answers with; with a table without time, whose
     content is part of it, it is the version of lookups and training sets."""
     text = DEFINITIONS.replace("class Ask(", STATIC).replace(
         'FeatureSet("notes", Notes)', 'FeatureSet("notes", Notes, Pages)'

@@ -46,7 +46,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_name_and_number_of_a_table_is_whole(width: int) -> None:
-    """Numbers that do not fit beside a long name stand below it under their own heads; nothing is cut or lost."""
+    """Numbers that do not fit next to a long name are below it under their own heads; nothing is cut or lost."""
     rows = [(NAME, "float64", 15_904, 11_828, 1_701, 0), ("n", "int64", 15_904, 3, 2, 1)]
     lines = [line.plain for line in laid_out(COUNTS, rows, width)]
     assert max(map(len, lines)) <= width
@@ -97,7 +97,7 @@ def test_a_preview_keeps_every_name(width: int, project: Path, screen: Screen) -
 
 
 def test_a_preview_in_a_very_narrow_terminal_stands_below_its_names(project: Path, screen: Screen) -> None:
-    """Where no row fits beside the names, the first one stands below them."""
+    """Where no row fits next to the names, the first one is below them."""
     lines = screen(24, "dataset", "visits", "spine.parquet", "--as-of", "asked_at")
     at = lines.index("visits__seconds")
     assert lines[at + 1] == "  41.25"

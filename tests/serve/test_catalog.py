@@ -28,7 +28,7 @@ def status(root: Path) -> dict[str, Any]:
     return json.loads(done.stdout)["served"]
 
 
-def test_feature_sets_are_told_over_http(served: Served) -> None:
+def test_feature_sets_are_listed_over_http(served: Served) -> None:
     """A client finds the names, types, inputs and version of what it may ask for, and 404 for another name."""
     sets = {each["name"]: each for each in served.client.get("/v1/feature_sets").json()["feature_sets"]}
     assert list(sets) == ["clicks", "everything", "lately"]
