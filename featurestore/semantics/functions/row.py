@@ -17,6 +17,10 @@ class Scalar:
     """One function: `rule` gives the result type or None; `{0}`, `{1}`, ... are arguments in `sql`, `{all}` all of
     them, `{rest}` all but the first, `{p}` and `{l}` the macros of its zone: offsets by instant, and by local time.
 
+    `carries` are the places of arguments that may come as they were computed, where `sql` is `fs_finite(...)`: what is
+    not finite in them makes what is not finite of the result, and the sign of a zero no more than that of a zero. So
+    only the outermost of such calls need be made finite (R7).
+
     `typed`, where there is one, gives text and Python for the arguments' types. `written` is how an author writes it,
     where that is no method of the first argument: `least({all})`.
     """
@@ -30,6 +34,12 @@ class Scalar:
     parameter: bool = False
     typed: Callable[[tuple[DType, ...]], tuple[str, Callable[..., Value]]] | None = None
     written: str = ""
+    carries: tuple[int, ...] = ()
+
+    @property
+    def computed(self) -> str:
+        """`sql` before the result is made finite, where arguments may come so."""
+        return self.sql.removeprefix("fs_finite(").removesuffix(")")
 
 
 def takes(*signatures: tuple[tuple[DType, ...], DType]) -> Rule:
