@@ -16,7 +16,7 @@ from featurestore.cli.texts import counted
 def verify(
     context: typer.Context,
     feature_set: Annotated[str, typer.Argument(metavar="FEATURE_SET", help="A feature set.")],
-    cells: Annotated[int, typer.Option("--cells", min=1, help="Values to compare, at least.")] = 1_000_000,
+    cells: Annotated[int, typer.Option("--cells", min=1, help="Values to compare; fewer of few rows.")] = 1_000_000,
     seed: Annotated[
         int, typer.Option("--seed", help="What is asked is drawn from it: the same seed asks the same.")
     ] = 0,
@@ -50,6 +50,9 @@ def verify(
         for source, count in report.unusable.items():
             print_line(f"{counted(count, 'row')} of {source} quarantined, so not replayed", "yellow")
         print_line(f"legs: {'; '.join(report.legs)}")
+        if report.unexercised:
+            found = f"null or zero in every cell, so not exercised: {', '.join(report.unexercised)}"
+            print_line(found, "yellow")
         share = report.nonnull / report.cells if report.cells else 0.0
         print_line(
             f"{feature_set} version {report.version}: {report.cells:,} cells, {share:.0%} neither null nor zero, "
