@@ -79,6 +79,11 @@ class ParityReport:
         return sum(feature.informative for feature in self.features)
 
     @property
+    def unexercised(self) -> tuple[str, ...]:
+        """The features that were null or zero in every cell: of these little is proven."""
+        return tuple(feature.name for feature in self.features if not feature.informative)
+
+    @property
     def differing(self) -> int:
         """Cells on which the roads disagree, those of a spine among them."""
         read = sum(self.spine.differing.values()) if self.spine else 0
@@ -97,6 +102,7 @@ class ParityReport:
             **head,
             "nonnull": self.nonnull,
             "differing": self.differing,
+            "unexercised": list(self.unexercised),
             **tail,
             **({"spine": asdict(self.spine) | {"cells": self.spine.cells}} if self.spine else {}),
             "features": [asdict(feature) for feature in self.features],
@@ -117,6 +123,8 @@ class ParityReport:
             if self.differing
             else f"{self.cells:,} cells, {share:.0%} neither null nor zero, 0 differing"
         )
+        if self.unexercised:
+            lines.append(f"null or zero in every cell, so not exercised: {', '.join(self.unexercised)}")
         return "\n".join(lines)
 
 

@@ -50,6 +50,8 @@ from featurestore.semantics.statuses import STATUS_NAMES
 
 LEGS = ("ingest", "materialize", "materialize, then ingest")
 ROUNDS = 40
+INSTANTS_PER_ROW = 50
+"""Instants at which a small history is asked, for each of its rows: more of them repeat the same questions."""
 DAY_US = 86_400_000_000
 _NOWHERE = Path()
 Arrivals = dict[str, list[tuple[int, dict[str, Any]]]]
@@ -77,7 +79,8 @@ def verify(
     most_rows: int = 20_000,
     progress: Progress | None = None,
 ) -> ParityReport:
-    """Compare both roads on at least so many cells. Everything is drawn from `seed`, so a difference can be met again.
+    """Compare both roads on at least so many cells, fewer where the sources hold few rows. Everything is drawn from
+    `seed`, so a difference can be met again.
 
     The replay has a name of its own in the server, which is removed at the end; what serves is not touched.
     Raises: InputError  when the sources hold no rows to ask about.
@@ -91,7 +94,10 @@ def verify(
     low_us, high_us = (low_us, min(high_us, now_us)) if timed and low_us < now_us else (0, now_us)
     wanted = -(-cells // (len(plan.outputs) * QUESTIONS_PER_INSTANT))
     # the third leg can only ask after its cut, so the three together ask about 2.5 times
-    questions = Questions(plan, rows, random).draw(max(1, -(-wanted * 2 // 5) + ROUNDS), low_us, high_us)
+    instants = max(1, -(-wanted * 2 // 5))
+    if plan.states:
+        instants = min(instants, INSTANTS_PER_ROW * sum(table.num_rows for table in rows.values()))
+    questions = Questions(plan, rows, random).draw(instants + ROUNDS, low_us, high_us)
     if progress:
         progress("offline", 0, len(LEGS) + 1)
     sliced = History(history.root, rows=rows)
@@ -125,14 +131,14 @@ def certify(home: Path, plan: Plan, report: ParityReport, seed: int) -> None:
         take_away(home, plan.name, report.version, found)
     else:
         counts = (report.cells, report.nonnull, report.legs, seed, now(), product_version(), engines_text())
-        grant(home, Certificate(plan.name, report.version, plan.version, *counts))
+        grant(home, Certificate(plan.name, report.version, plan.version, *counts, report.unexercised))
 
 
 def _slices(
     plan: Plan, history: History, most: int, random: Random
 ) -> tuple[dict[str, pa.Table], dict[str, str], dict[str, int]]:
     """The rows to replay, for each source: all of a static one, else as many as fit, from one stretch of time for all
-    sources; the contents of static ones; and how many rows of each cannot be used."""
+    sources that have rows in it; the contents of static ones; and how many rows of each cannot be used."""
     whole, contents, unusable = {}, {}, {}
     for state in plan.states:
         if state.scan.source not in whole:
@@ -154,7 +160,8 @@ def _slices(
     end_us = densest.column("visible_at_us")[last].as_py()
     for source, table in timed.items():
         until = table.filter(pc.less_equal(table.column("visible_at_us"), pa.scalar(end_us)))
-        whole[source] = until.slice(max(0, until.num_rows - most))
+        # rows that were pushed are visible later than all history of the others: those that came first
+        whole[source] = until.slice(max(0, until.num_rows - most)) if until.num_rows else table.slice(0, most)
     return whole, contents, unusable
 
 

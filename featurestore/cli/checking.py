@@ -17,7 +17,7 @@ from featurestore.cli.texts import counted
 def verify(
     context: typer.Context,
     feature_set: FeatureSetName,
-    cells: Annotated[int, typer.Option("--cells", min=1, help="Values to compare, at least.")] = 1_000_000,
+    cells: Annotated[int, typer.Option("--cells", min=1, help="Values to compare; fewer of few rows.")] = 1_000_000,
     seed: Annotated[
         int, typer.Option("--seed", help="What is asked is drawn from it: the same seed asks the same.")
     ] = 0,
@@ -60,6 +60,9 @@ def verify(
             print_line(str(report.spine), "red" if report.spine.differing else "")
             for example in report.spine.examples.values():
                 print_line(f"  {example}", "red")
+        if report.unexercised:
+            found = f"null or zero in every cell, so not exercised: {', '.join(report.unexercised)}"
+            print_line(found, "yellow")
         share = report.nonnull / report.cells if report.cells else 0.0
         print_line(
             f"{feature_set} version {report.version}: {report.cells:,} cells, {share:.0%} neither null nor zero, "

@@ -145,7 +145,7 @@ def declare_columns(
         held: Any = datetime if marker in (EventTime, KnownTime) else (get_args(annotation) or (None,))[0]
         given = cls.__dict__.get(name)
         options = given if isinstance(given, ColumnOptions) else ColumnOptions()
-        dtype = _dtype(held, options, f"{cls.__name__}.{name}", place(cls, name))
+        dtype = _dtype(cls, name, held, options)
         if marker is RowId and dtype == FLOAT64:
             raise TypeMismatch(
                 f"`{cls.__name__}.{name}` is marked RowId and holds float64: two facts whose numbers are nearly equal, "
@@ -195,8 +195,9 @@ def _written(value: Any) -> str:
     return marker.__name__ if marker in (EventTime, KnownTime) else f"{marker.__name__}[{held or '...'}]"
 
 
-def _dtype(held: Any, options: ColumnOptions, name: str, where: str) -> DType:
+def _dtype(cls: type, attribute: str, held: Any, options: ColumnOptions) -> DType:
     """The type of a column. Raises: TypeMismatch, InvalidDefinition."""
+    name = f"{cls.__name__}.{attribute}"
     wanted: dict[str, int | None] = {}
     item = get_args(held)[0] if get_origin(held) is list else held
     if item is Decimal:
@@ -206,7 +207,7 @@ def _dtype(held: Any, options: ColumnOptions, name: str, where: str) -> DType:
     elif item not in PYTHON_TYPES:
         raise TypeMismatch(
             f"`{name}` holds `{getattr(held, '__name__', held)}`, which no column can",
-            where=where,
+            where=place(cls, attribute),
             has=[*(each.__name__ for each in PYTHON_TYPES), "Decimal", "Vector", "list[...] of these but Vector"],
             fix="write `Column[str]`, or another of these types",
         )
@@ -216,7 +217,7 @@ def _dtype(held: Any, options: ColumnOptions, name: str, where: str) -> DType:
         raise InvalidDefinition(
             f"`{name}` holds {getattr(held, '__name__', held)} with "
             f"{', '.join(f'{each}={number!r}' for each, number in given.items()) or 'no numbers'}",
-            where=where,
+            where=place(cls, attribute),
             has=f"a decimal has a precision of 1 to {DIGITS} and a scale up to it, a vector a length of 1 to "
             f"{LONGEST_VECTOR}; other types have neither",
             fix=f"write `= column({example})`" if wanted else "take the numbers away",

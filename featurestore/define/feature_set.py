@@ -9,6 +9,7 @@ from featurestore.define.view import FeatureView
 from featurestore.errors import DuplicateName, InvalidDefinition
 from featurestore.expr.fluent import Expr, Group
 from featurestore.expr.nodes import FeatureRef
+from featurestore.expr.shapes import levels_of
 
 Member = type[FeatureView] | Expr[Any] | Group[Any] | Mapping[Any, Expr[Any]]
 
@@ -46,7 +47,7 @@ class FeatureSet:
 def _references(name: str, member: Member) -> list[FeatureRef]:
     if isinstance(member, type) and issubclass(member, FeatureView) and member is not FeatureView:
         return [
-            FeatureRef(member.__name__, spec.name, spec.node.dtype, member.__spec__)
+            FeatureRef(member.__name__, spec.name, spec.node.dtype, member.__spec__, levels_of(spec.node))
             for spec in member.__spec__.features
         ]
     if isinstance(member, (Group, Mapping)):

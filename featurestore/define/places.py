@@ -126,9 +126,22 @@ def _names(statement: ast.stmt) -> list[str]:
             return []
 
 
+_PARSED: dict[str, tuple[list[str], ast.Module]] = {}
+"""The files that were parsed last, with the lines that `linecache` held of them."""
+_MOST_PARSED = 16
+
+
 def _tree(file: str) -> ast.Module:
+    """A file as it is now, parsed once for as long as it stays so."""
     linecache.checkcache(file)
+    lines = linecache.getlines(file)
+    if file in _PARSED and _PARSED[file][0] is lines:
+        return _PARSED[file][1]
     try:
-        return ast.parse("".join(linecache.getlines(file)))
+        tree = ast.parse("".join(lines))
     except SyntaxError:
-        return ast.Module(body=[], type_ignores=[])
+        tree = ast.Module(body=[], type_ignores=[])
+    while len(_PARSED) >= _MOST_PARSED:
+        del _PARSED[next(iter(_PARSED))]
+    _PARSED[file] = lines, tree
+    return tree

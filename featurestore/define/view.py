@@ -19,6 +19,7 @@ from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch, 
 from featurestore.expr.choices import When
 from featurestore.expr.fluent import Expr, Group
 from featurestore.expr.nodes import Aggregate, ColumnRef, FeatureRef, Literal, Node, rewrite, walk
+from featurestore.expr.shapes import levels_of
 from featurestore.semantics.aggregates import TIMED
 from featurestore.semantics.dtypes import fits_annotation
 from featurestore.semantics.instants import duration_us
@@ -335,7 +336,7 @@ def _publish(cls: type[FeatureView]) -> None:
     """Put a reference to each feature where its expression was, so that other views and feature sets can name it."""
     found: dict[str, list[Expr[Any]]] = {}
     for spec in cls.__spec__.features:
-        node = FeatureRef(cls.__name__, spec.name, spec.node.dtype, cls.__spec__)
+        node = FeatureRef(cls.__name__, spec.name, spec.node.dtype, cls.__spec__, levels_of(spec.node))
         found.setdefault(spec.attribute, []).append(
             Feature(node, spec.name, spec.doc, spec.owner, spec.tags, spec.drift)
         )

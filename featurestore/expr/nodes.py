@@ -1,5 +1,9 @@
 """The nodes of an expression: a closed union of frozen dataclasses with structural equality. Operators live on
-`fluent.Expr`."""
+`fluent.Expr`.
+
+Nodes above others keep a `Shape`, made once: equality, hashes and limits take the same time however deep a node is,
+and nothing here recurses.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
+from featurestore.expr.shapes import Above, Shape, shape_above
 from featurestore.semantics.dtypes import TIMESTAMP, DType, Value
 from featurestore.semantics.python_functions import PythonFunction
 from featurestore.semantics.windows import Span
@@ -47,35 +52,46 @@ class AsOf:
 
 @dataclass(frozen=True, slots=True)
 class FeatureRef:
-    """A feature of another view; `target` is that view as declared."""
+    """A feature of another view; `target` is that view as declared, `levels` those of the feature's expression."""
 
     view: str
     name: str
     dtype: DType
     target: Any = field(compare=False, repr=False)
+    levels: int = field(default=0, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Call(Above):
     """A scalar function of the table in `semantics.scalars`."""
 
     function: str
     arguments: tuple[Node, ...]
     dtype: DType
     parameter: str = ""
+    shape: Shape = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        own = (self.function, str(self.dtype), self.parameter)
+        object.__setattr__(self, "shape", shape_above("call", own, self.arguments, self.function))
 
 
-@dataclass(frozen=True, slots=True)
-class PythonCall:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PythonCall(Above):
     """A row function of the user's own (R17)."""
 
     function: PythonFunction
     arguments: tuple[Node, ...]
     dtype: DType
+    shape: Shape = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        own = (self.function, str(self.dtype))
+        object.__setattr__(self, "shape", shape_above("row function", own, self.arguments))
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregate:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Aggregate(Above):
     """An aggregate of a source's rows: of `input`, over `span`, counting only rows where `where` is true.
 
     `source` is empty until a view gives `rows()` its source. `n` is a number that the fold needs, `parameter` what
@@ -91,15 +107,25 @@ class Aggregate:
     n: int = 0
     parameter: str = ""
     by: Node | None = None
+    shape: Shape = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        given = [each is not None for each in (self.input, self.where, self.by)]
+        own = (self.function, self.span, str(self.dtype), self.source, self.n, self.parameter, given)
+        object.__setattr__(self, "shape", shape_above("aggregate", own, children(self)))
 
 
-@dataclass(frozen=True, slots=True)
-class Default:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Default(Above):
     """`input`, with `value` in place of a null that is no overflow (R14)."""
 
     input: Node
     value: Value
     dtype: DType
+    shape: Shape = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", shape_above("default", (self.value, str(self.dtype)), (self.input,)))
 
 
 Node = Literal | ColumnRef | RequestRef | AsOf | FeatureRef | Call | PythonCall | Aggregate | Default
@@ -122,37 +148,70 @@ def children(node: Node) -> tuple[Node, ...]:
 
 def walk(node: Node) -> Iterator[Node]:
     """The node and all below it, parents first."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        yield each
+        waiting.extend(reversed(children(each)))
+
+
+def once(*nodes: Node, below_aggregates: bool = True) -> list[Node]:
+    """The nodes and all below them, each object once, children first."""
+    found: dict[int, Node] = {}
+    waiting = [(node, False) for node in reversed(nodes)]
+    while waiting:
+        node, ready = waiting.pop()
+        if id(node) in found:
+            continue
+        below = children(node) if below_aggregates or not isinstance(node, Aggregate) else ()
+        if ready or not below:
+            found[id(node)] = node
+        else:
+            waiting.append((node, True))
+            waiting.extend((child, False) for child in reversed(below))
+    return list(found.values())
 
 
 def inputs_of(node: Node) -> Iterator[Node]:
-    """What a derived value is derived from (R14): the nearest aggregates, features, request values and defaulted
-    expressions below."""
-    for child in children(node):
+    """What a derived value is derived from (R14), each once: the nearest aggregates, features, request values and
+    defaulted expressions below."""
+    seen: set[Node] = set()
+    waiting = list(reversed(children(node)))
+    while waiting:
+        child = waiting.pop()
+        if child in seen:
+            continue
+        seen.add(child)
         if isinstance(child, (Call, PythonCall)):
-            yield from inputs_of(child)
+            waiting.extend(reversed(children(child)))
         elif not isinstance(child, Literal):
             yield child
 
 
 def rewrite(node: Node, change: Callable[[Node], Node]) -> Node:
-    """A copy with `change` applied to every node, children first."""
+    """A copy with `change` applied to every node, children first. What does not change stays the same object."""
+    done: dict[int, Node] = {}
+    order = once(node)
+    for each in order:
+        below = children(each)
+        new = tuple(done[id(child)] for child in below)
+        same = all(old is changed for old, changed in zip(below, new, strict=True))
+        done[id(each)] = change(each if same else _above(each, new))
+    return done[id(node)]
+
+
+def _above(node: Node, below: tuple[Node, ...]) -> Node:
+    """A node with other children."""
     match node:
         case Call() | PythonCall():
-            node = replace(node, arguments=tuple(rewrite(child, change) for child in node.arguments))
+            return replace(node, arguments=below)
         case Aggregate():
-            node = replace(
-                node,
-                input=rewrite(node.input, change) if node.input else None,
-                where=rewrite(node.where, change) if node.where else None,
-                by=rewrite(node.by, change) if node.by else None,
-            )
+            found = iter(below)
+            of, where, by = (None if each is None else next(found) for each in (node.input, node.where, node.by))
+            return replace(node, input=of, where=where, by=by)
         case Default():
-            node = replace(node, input=rewrite(node.input, change))
+            return replace(node, input=below[0])
         case Literal() | ColumnRef() | RequestRef() | AsOf() | FeatureRef():
-            pass
+            return node
         case _:
             assert_never(node)
-    return change(node)

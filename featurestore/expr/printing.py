@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from fractions import Fraction
 from typing import assert_never
 
@@ -16,7 +17,9 @@ from featurestore.expr.nodes import (
     Node,
     PythonCall,
     RequestRef,
+    once,
 )
+from featurestore.expr.shapes import height_of
 from featurestore.expr.widening import ARITHMETIC, COUNTS_BOOLS
 from featurestore.semantics.aggregates import DECAYED
 from featurestore.semantics.dtypes import BOOL, DATE, INT64, TIMESTAMP, python_value
@@ -42,8 +45,31 @@ _PARTS = {
 _STEPS = ("local", "time_of_day", "day_number", "epoch_days", "local_midnight")
 
 
+_AT_A_TIME = 40
+"""Levels that are printed by one recursion."""
+_printed: ContextVar[dict[Node, str] | None] = ContextVar("printed", default=None)
+"""The texts of parts of the deep expression that is being printed."""
+
+
 def text_of(node: Node) -> str:
     """The expression in the words of the language, on one line."""
+    printed = _printed.get()
+    if printed is not None:
+        return printed.get(node) or _text(node)
+    if height_of(node) <= _AT_A_TIME:
+        return _text(node)
+    printed = {}
+    token = _printed.set(printed)
+    try:
+        for each in once(node):
+            if height_of(each) % _AT_A_TIME == 0 and height_of(each):
+                printed[each] = _text(each)
+        return printed.get(node) or _text(node)
+    finally:
+        _printed.reset(token)
+
+
+def _text(node: Node) -> str:
     match node:
         case Literal() if node.dtype.kind == "vector":
             return f"Vector({list(node.value)!r})"

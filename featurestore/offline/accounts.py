@@ -80,7 +80,8 @@ class Tally:
             "count(*) FILTER (WHERE usable)",
             *(f"count(*) FILTER (WHERE usable AND NOT ({keyed(state)}))" for state in self.states),
             *(f"count(*) FILTER (WHERE usable AND ({self._misfit(state)}))" for state in self.states),
-            *(f"count(*) FILTER (WHERE {quoted(bad(name))})" for name in self.told),
+            # DuckDB plans a thousand counts with FILTER in a time that grows with their square
+            *(f"count(CASE WHEN {quoted(bad(name))} THEN 1 END)" for name in self.told),
         ]
         return f"[{', '.join(counts)}]"
 

@@ -33,6 +33,8 @@ def connect(
     # how many questions there are is guessed, and a loop over all rows for thousands that were guessed to be few takes
     # minutes
     connection.execute("SET asof_loop_join_threshold = 0")
+    # a nested SELECT for each level of an expression at most, and those of the views around it
+    connection.execute("SET max_expression_depth = 4000")
     if threads is not None:
         connection.execute(f"SET threads = {int(threads)}")
     if memory_limit is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, assert_never
 
 from featurestore.expr.nodes import (
@@ -36,14 +36,32 @@ class SqlExpressions:
         self._value_of, self._status_of = value_of, status_of
         self._places: dict[Node, str] = {}
         self._named: dict[Node, str] = {}
+        self._computed: dict[Node, str] = {}
+
+    @property
+    def has_statuses(self) -> bool:
+        """Whether nodes have statuses here: rows have values only."""
+        return self._status_of is not None
 
     def placed(self, node: Node) -> str:
-        """The column that holds a node which is computed once for all places."""
+        """The column that holds a node which is computed once for all places; `<column>_s` holds a default's status,
+        `<column>_c` what is computed before it is made finite."""
         return self._places.setdefault(node, f"x{len(self._places)}")
 
     def name(self, node: Node) -> None:
         """From now on a node's value is its column."""
         self._named[node] = self.placed(node)
+
+    def name_computed(self, node: Node) -> None:
+        """From now on what a node's value is made finite of is a column."""
+        self._computed[node] = f"{self.placed(node)}_c"
+
+    def texts(self, nodes: Iterable[Node]) -> Iterator[str]:
+        """All texts of some nodes: their values, and their statuses."""
+        for node in nodes:
+            yield self.value(node)
+            if self.has_statuses:
+                yield self.status(node)
 
     def value(self, node: Node) -> str:
         """The node's canonical value."""
@@ -55,12 +73,8 @@ class SqlExpressions:
             case ColumnRef() | RequestRef() | AsOf() | FeatureRef() | Aggregate():
                 return self._value_of(node)
             case Call():
-                arguments = [self.value(argument) for argument in node.arguments]
-                found = scalar_row(node.function, tuple(argument.dtype for argument in node.arguments))
-                assert found is not None, "a call node was checked when it was made"
-                listed, rest = ", ".join(arguments), ", ".join(arguments[1:])
-                p, wall = parameter_texts(found[0], node.parameter)
-                return found[0].sql.format(*arguments, all=listed, rest=rest, p=p, l=wall)
+                row = row_of(node)
+                return f"fs_finite({self.carried(node)})" if row.carries else self._filled(row.sql, node, row)
             case PythonCall():
                 listed = ", ".join(["spine_row", *(self.value(argument) for argument in node.arguments)])
                 return f"{node.function.sql_name}({listed})"
@@ -72,6 +86,24 @@ class SqlExpressions:
                 )
             case _:
                 assert_never(node)
+
+    def carried(self, node: Node) -> str:
+        """An argument as it was computed, before it is made finite."""
+        if node in self._computed:
+            return self._computed[node]
+        if isinstance(node, Call) and node not in self._named and (row := row_of(node)).carries:
+            return f"({self._filled(row.computed, node, row)})"
+        return self.value(node)
+
+    def _filled(self, text: str, node: Call, row: Scalar) -> str:
+        """A text of the table with the node's arguments in their places."""
+        arguments = [
+            self.carried(argument) if place in row.carries else self.value(argument)
+            for place, argument in enumerate(node.arguments)
+        ]
+        listed, rest = ", ".join(arguments), ", ".join(arguments[1:])
+        p, wall = parameter_texts(row, node.parameter)
+        return text.format(*arguments, all=listed, rest=rest, p=p, l=wall)
 
     def status(self, node: Node) -> str:
         """The node's status (R14) as 0 ok, 1 null, 2 not_found, 3 overflow."""
@@ -85,7 +117,7 @@ class SqlExpressions:
                 worst = ", ".join(dict.fromkeys([str(NULL), *(self.status(each) for each in inputs_of(node))]))
                 return f"CASE WHEN {self.value(node)} IS NOT NULL THEN {OK} ELSE greatest({worst}) END"
             case Default():
-                return self.status(node.input)
+                return f"{self._named[node]}_s" if node in self._named else self.status(node.input)
             case _:
                 assert_never(node)
 
@@ -95,6 +127,13 @@ def parameter_texts(row: Scalar, parameter: str) -> tuple[str, str]:
     if row.pattern is not None:
         return sql_literal(row.pattern(parameter), STRING), ""
     return (offset_macro(parameter), wall_offset_macro(parameter)) if parameter else ("", "")
+
+
+def row_of(node: Call) -> Scalar:
+    """The row of the table that a call was made from."""
+    found = scalar_row(node.function, tuple(argument.dtype for argument in node.arguments))
+    assert found is not None, "a call node was checked when it was made"
+    return found[0]
 
 
 def sql_type(dtype: DType) -> str:

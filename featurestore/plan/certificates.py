@@ -35,6 +35,7 @@ class Certificate:
     `version` is that of the answers and `plan_version` that of the definitions: they differ where static tables are
     read (R20). `informative` cells are neither null nor zero; `legs` are the ways in which the state was built.
     `product` is the version of the product that did it, `engines` are those of the libraries that compute values.
+    `unexercised` features were null or zero in every cell.
     """
 
     feature_set: str
@@ -47,10 +48,13 @@ class Certificate:
     verified_at: str
     product: str
     engines: str
+    unexercised: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         share = self.informative / self.cells if self.cells else 0.0
-        return f"{self.cells:,} cells verified at {self.verified_at}, {share:.0%} neither null nor zero, 0 differing"
+        marked = f"; not exercised: {', '.join(self.unexercised)}" if self.unexercised else ""
+        seen = f"{share:.0%} neither null nor zero, 0 differing{marked}"
+        return f"{self.cells:,} cells verified at {self.verified_at}, {seen}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ def standing(home: Path, feature_set: str, version: str) -> Standing:
             return Standing(feature_set, version, None, "another version of the product wrote its certificate")
         if found["certificate"] is None:
             return Standing(feature_set, version, None, str(found["reason"]))
-        held = Certificate(**{**found["certificate"], "legs": tuple(found["certificate"]["legs"])})
+        tuples = {name: tuple(found["certificate"].get(name, ())) for name in ("legs", "unexercised")}
+        held = Certificate(**{**found["certificate"], **tuples})
     except (ValueError, KeyError, TypeError):
         return Standing(feature_set, version, None, "its certificate cannot be read")
     if held.product != product_version():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -15,10 +15,13 @@ from featurestore.expr.nodes import (
     Default,
     FeatureRef,
     Literal,
+    Node,
     PythonCall,
     RequestRef,
+    once,
     walk,
 )
+from featurestore.expr.shapes import Above, height_of
 from featurestore.plan.nodes import (
     Answer,
     FoldUse,
@@ -44,14 +47,23 @@ _KINDS: dict[str, Callable[..., Any]] = {
         *(DType, Span, Parameter, PythonFunction),
     )
 }
-_ELSEWHERE = {"data", "target", "python", "drift"}
+_ELSEWHERE = {"data", "target", "python", "drift", "levels"}
 """What a node refers to and does not hold, or what changes no value: files, classes and functions of the definitions,
-and thresholds."""
+thresholds, and limits."""
+_AT_A_TIME = 40
+"""Nodes above one another that are written as one JSON value; deeper expressions are written in parts."""
 
 
 def encode_plan(plan: Plan) -> str:
     """A plan as JSON text; floats by their bits."""
-    return json.dumps({"format": FORMAT, "plan": _encoded(plan)}, separators=(",", ":"))
+    parts: dict[Node, Any] = {}
+    texts = []
+    for node in once(*plan.expressions, *(answer.node for view in plan.views for answer in view.answers)):
+        if height_of(node) and height_of(node) % _AT_A_TIME == 0 and node not in parts:
+            texts.append(_encoded(node, parts))
+            parts[node] = {"is": "part", "place": len(texts) - 1}
+    kept = {"format": FORMAT, **({"parts": texts} if texts else {}), "plan": _encoded(plan, parts)}
+    return json.dumps(kept, separators=(",", ":"))
 
 
 def decode_plan(text: str, known: Iterable[Plan] = ()) -> Plan | None:
@@ -67,34 +79,45 @@ def decode_plan(text: str, known: Iterable[Plan] = ()) -> Plan | None:
     }
     try:
         found: Any = json.loads(text)
-        plan: Plan | None = _decoded(found["plan"], data, functions) if found["format"] == FORMAT else None
-    except (ValueError, KeyError, TypeError):
+        if found["format"] != FORMAT:
+            return None
+        parts: list[Any] = []
+        for part in found.get("parts", ()):
+            parts.append(_decoded(part, data, functions, parts))
+        plan: Plan = _decoded(found["plan"], data, functions, parts)
+    except (ValueError, KeyError, IndexError, TypeError):
         return None
     return plan
 
 
-def _encoded(value: Any) -> Any:
+def _encoded(value: Any, parts: Mapping[Node, Any]) -> Any:
+    if isinstance(value, Above) and value in parts:
+        return parts[value]  # type: ignore[index]  # a node
     if is_dataclass(value) and not isinstance(value, type):
         names = [each.name for each in fields(value) if each.init and each.name not in _ELSEWHERE]
-        kept = {name: _encoded(getattr(value, name)) for name in names}
+        kept = {name: _encoded(getattr(value, name), parts) for name in names}
         return {"is": type(value).__name__, **kept}
     if isinstance(value, tuple):
-        return [_encoded(each) for each in value]
+        return [_encoded(each, parts) for each in value]
     if isinstance(value, float):
         return {"is": "float", "hex": value.hex()}
     return value
 
 
-def _decoded(value: Any, data: Mapping[str, Any], functions: Mapping[tuple[str, str], Any]) -> Any:
+def _decoded(
+    value: Any, data: Mapping[str, Any], functions: Mapping[tuple[str, str], Any], parts: Sequence[Any]
+) -> Any:
     if isinstance(value, list):
-        return tuple(_decoded(each, data, functions) for each in value)
+        return tuple(_decoded(each, data, functions, parts) for each in value)
     if not isinstance(value, dict):
         return value
     held = dict(value)
     name = held.pop("is")
     if name == "float":
         return float.fromhex(held["hex"])
-    given = {field: _decoded(each, data, functions) for field, each in held.items()}
+    if name == "part":
+        return parts[held["place"]]
+    given = {field: _decoded(each, data, functions, parts) for field, each in held.items()}
     if name == "Scan":
         given["data"] = data.get(given["source"])
     elif name == "FeatureRef":

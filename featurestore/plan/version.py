@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Final, assert_never
 
 from featurestore.define.view import ViewSpec
 from featurestore.expr.nodes import (
@@ -16,7 +17,9 @@ from featurestore.expr.nodes import (
     Node,
     PythonCall,
     RequestRef,
+    once,
 )
+from featurestore.expr.shapes import height_of
 from featurestore.plan.nodes import FoldUse, Scan, digest
 from featurestore.plan.scan import plan_scan
 from featurestore.semantics.windows import Span
@@ -24,6 +27,8 @@ from featurestore.semantics.zones import tzdata_version
 
 RULES = 3
 """Raised whenever a rule, kernel or rounding changes what a definition means."""
+_AT_A_TIME: Final = 64
+"""Nodes above one another that are written as one JSON value; part of what versions are made of."""
 
 
 def meaning_of_scan(scan: Scan) -> list[object]:
@@ -55,7 +60,19 @@ def view_version(spec: ViewSpec, scan: Scan | None) -> str:
 
 
 def meaning_of_node(node: Node) -> list[object]:
-    """An expression as JSON values; a reference stands for what it refers to, not for its name."""
+    """An expression as JSON values; a reference stands for what it refers to, not for its name. Of a deep one, parts
+    are digests."""
+    parts: dict[Node, list[object]] = {}
+    if height_of(node) >= _AT_A_TIME:
+        for each in once(node):
+            if each is not node and height_of(each) and height_of(each) % _AT_A_TIME == 0:
+                parts[each] = ["digest", digest(_meaning(each, parts))]
+    return _meaning(node, parts)
+
+
+def _meaning(node: Node, parts: Mapping[Node, list[object]]) -> list[object]:
+    if node in parts:
+        return parts[node]
     match node:
         case Literal():
             return ["literal", str(node.dtype), node.value.hex() if isinstance(node.value, float) else node.value]
@@ -66,29 +83,34 @@ def meaning_of_node(node: Node) -> list[object]:
         case AsOf():
             return ["as_of"]
         case FeatureRef():
-            target: ViewSpec = node.target
-            feature = next(each for each in target.features if each.name == node.name)
-            return [
-                "feature",
-                meaning_of_scan(plan_scan(target.source)) if target.source else None,
-                [part.input for part in target.key],
-                list(target.key_columns),
-                target.refresh_us,
-                meaning_of_node(feature.node),
-            ]
+            return _meaning_of_feature(node)
         case Call():
-            return ["call", node.function, node.parameter, [meaning_of_node(each) for each in node.arguments]]
+            return ["call", node.function, node.parameter, [_meaning(each, parts) for each in node.arguments]]
         case PythonCall():
-            function, arguments = node.function, [meaning_of_node(each) for each in node.arguments]
+            function, arguments = node.function, [_meaning(each, parts) for each in node.arguments]
             return ["python", function.name, function.digest, str(function.gives), arguments]
         case Aggregate():
-            below = [meaning_of_node(each) if each else None for each in (node.input, node.where)]
-            more = [node.parameter, meaning_of_node(node.by) if node.by else None] if node.parameter or node.by else []
+            below = [_meaning(each, parts) if each else None for each in (node.input, node.where)]
+            by = _meaning(node.by, parts) if node.by else None
+            more = [node.parameter, by] if node.parameter or node.by else []
             return ["aggregate", node.function, node.source, _meaning_of_span(node.span), node.n, *below, *more]
         case Default():
-            return ["default", meaning_of_node(Literal(node.value, node.dtype)), meaning_of_node(node.input)]
+            return ["default", _meaning(Literal(node.value, node.dtype), {}), _meaning(node.input, parts)]
         case _:
             assert_never(node)
+
+
+def _meaning_of_feature(node: FeatureRef) -> list[object]:
+    target: ViewSpec = node.target
+    feature = next(each for each in target.features if each.name == node.name)
+    return [
+        "feature",
+        meaning_of_scan(plan_scan(target.source)) if target.source else None,
+        [part.input for part in target.key],
+        list(target.key_columns),
+        target.refresh_us,
+        meaning_of_node(feature.node),
+    ]
 
 
 def _meaning_of_span(span: Span) -> list[object]:

@@ -26,8 +26,9 @@ from featurestore import (
     feature,
     rows,
 )
+from featurestore.check.questions import QUESTIONS_PER_INSTANT
 from featurestore.check.report import ParityReport
-from featurestore.check.verify import verify
+from featurestore.check.verify import INSTANTS_PER_ROW, ROUNDS, certify, verify
 from featurestore.define.data import Frame
 from featurestore.errors import InputError
 from featurestore.log.event_log import EventLog
@@ -37,11 +38,14 @@ from featurestore.online.server import connect, open_server
 from featurestore.online.tree import Tree
 from featurestore.online.windows import Moment, ViewReader
 from featurestore.plan.build import plan_feature_set
+from featurestore.plan.certificates import standing
 from featurestore.plan.nodes import Plan
 from featurestore.semantics import exact, folds
 from featurestore.semantics.windows import Span
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+LATER = START + 100 * DAY
 
 
 def payments() -> pa.Table:
@@ -113,6 +117,44 @@ def test_r19_roads_that_agree_show_no_difference_on_any_leg(plan: Plan, client: 
     assert report.nonnull > report.cells / 2
     assert len(report.legs) == 3
     assert client.dbsize() == 0, "the replay leaves nothing in the server"
+
+
+class Click(Source, data=Frame(pa.table({"card": ["a", "a"], "page": [1, 2], "at": [LATER, LATER + DAY]}))):
+    """A click, long after all payments, as a row that was pushed."""
+
+    card: Column[str]
+    page: Column[int]
+    at: EventTime
+
+
+class Clicks(FeatureView, entity=Card, source=Click):
+    """What was clicked."""
+
+    clicks = rows()
+    none = rows(where=Click.page > 9)
+
+
+def test_a_small_history_is_asked_few_questions_and_says_what_it_did_not_exercise(
+    client: redis.Redis, tmp_path: Path
+) -> None:
+    """Two rows need no million cells; a feature that was null or zero in all of them is marked in the certificate."""
+    small = plan_feature_set(FeatureSet("clicks", Clicks))
+    report = verify(small, History(Path()), client, seed=3)
+    assert report.differing == 0
+    assert report.cells < 3 * 2 * QUESTIONS_PER_INSTANT * (2 * INSTANTS_PER_ROW + ROUNDS) + 1
+    assert report.unexercised == ("clicks__none",) == tuple(report.to_json()["unexercised"])
+    assert str(report).endswith("not exercised: clicks__none")
+    certify(tmp_path, small, report, 3)
+    assert str(standing(tmp_path, "clicks", report.version)).endswith("not exercised: clicks__none")
+
+
+def test_rows_that_came_after_all_history_of_other_sources_are_replayed(client: redis.Redis) -> None:
+    """As rows do that were pushed."""
+    both = plan_feature_set(FeatureSet("both", CardHistory, Clicks))
+    report = verify(both, History(Path()), client, cells=2_000, seed=3)
+    assert report.differing == 0
+    assert report.rows["Click"] == 2 and report.rows["Payment"] > 2
+    assert "clicks__clicks" not in report.unexercised
 
 
 def _visible_at_the_instant(patch: pytest.MonkeyPatch) -> None:

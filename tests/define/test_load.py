@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -321,6 +323,31 @@ def test_what_is_good_is_found_by_name(tmp_path: Path) -> None:
     found = load_definitions(tmp_path, "definitions")
     assert list(found.entities) == ["User"] and list(found.views) == ["Visits"] and list(found.sources) == ["Visit"]
     assert [node.name for node in found.feature_set("visits").features] == ["seconds_1d", "seconds_7d", "pages"]
+
+
+def test_a_file_is_parsed_once_however_wide_its_sources_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are looked up when something is wrong, and in a file that was parsed already: loading takes time in
+    proportion to columns and views."""
+    (tmp_path / "definitions").mkdir()
+    columns = "".join(f"    extra_{i}: Column[float]\n" for i in range(40))
+    views = "".join(f"class V{i}(FeatureView, entity=User, source=Visit):\n    n = rows()\n" for i in range(40))
+    wide = GOOD.replace("    happened_at: EventTime\n", f"    happened_at: EventTime\n{columns}")
+    (tmp_path / "definitions" / "shop.py").write_text(wide + views)
+    parsed: list[str] = []
+    parse = ast.parse
+
+    def counted(source: str, *given: Any, **named: Any) -> ast.AST:
+        parsed.append(source)
+        return parse(source, *given, **named)
+
+    monkeypatch.setattr(ast, "parse", counted)
+    assert len(load_definitions(tmp_path, "definitions").views) == 41
+    assert len(parsed) == 1
+    twice = "class V(FeatureView, entity=User, source=Visit):\n    n = rows()\n    n = rows()\n"
+    (tmp_path / "definitions" / "shop.py").write_text(wide + twice + "    n = 5\n")
+    with pytest.raises(DefinitionErrors, match=r"(?s)shop.py:63.*shop.py:64.*shop.py:62"):
+        load_definitions(tmp_path, "definitions")
+    assert len(parsed) == 2
 
 
 def test_two_projects_in_one_process_do_not_meet(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from featurestore.expr.nodes import ColumnRef
 from featurestore.offline.connection import connect, define_zone
 from featurestore.offline.expressions import SqlExpressions, sql_literal
 from featurestore.offline.stages import staged
-from featurestore.online.evaluate import value_of
 from featurestore.semantics.dtypes import DATE, FLOAT64, INT64, STRING, TIMESTAMP, canonical, dtype_of, python_value
+from tests.parity.voices import said_by_python
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 number: Expr[float] = Expr(ColumnRef("S", "number", FLOAT64))
@@ -140,21 +140,21 @@ def test_r10_by_hand_on_both_roads(
     compiler = SqlExpressions(lambda _: "v")
     relation = staged(f"(SELECT {sql_literal(held, dtype)} AS v)", [expr.node], compiler)
     [(said,)] = connection.execute(f"SELECT {compiler.value(expr.node)} FROM {relation}").fetchall()
-    for answer in (value_of(expr.node)(names), said):
+    for answer in (said_by_python(expr.node)(names), said):
         assert repr(python_value(answer, expr.node.dtype)) == repr(expected)
 
 
 def test_a_bucket_depends_on_value_and_type() -> None:
     """One value has one bucket for good; a number and its text have different ones."""
     found = {
-        "1": value_of(whole.bucket(2**60).node)({"whole": 1}),
-        "'1'": value_of(text.bucket(2**60).node)({"text": "1"}),
-        "1.0": value_of(number.bucket(2**60).node)({"number": 1.0}),
-        "day 1": value_of(day.bucket(2**60).node)({"day": 1}),
-        "moment 1": value_of(moment.bucket(2**60).node)({"moment": 1}),
+        "1": said_by_python(whole.bucket(2**60).node)({"whole": 1}),
+        "'1'": said_by_python(text.bucket(2**60).node)({"text": "1"}),
+        "1.0": said_by_python(number.bucket(2**60).node)({"number": 1.0}),
+        "day 1": said_by_python(day.bucket(2**60).node)({"day": 1}),
+        "moment 1": said_by_python(moment.bucket(2**60).node)({"moment": 1}),
     }
     assert len(set(found.values())) == len(found)
-    spread = [value_of(whole.bucket(10).node)({"whole": each}) for each in range(10_000)]
+    spread = [said_by_python(whole.bucket(10).node)({"whole": each}) for each in range(10_000)]
     assert all(900 < spread.count(place) < 1100 for place in range(10))
 
 

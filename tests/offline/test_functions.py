@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from featurestore.expr.nodes import Call, ColumnRef, Literal
 from featurestore.offline.connection import connect, define_macros, define_zone
 from featurestore.offline.expressions import SqlExpressions
-from featurestore.online.evaluate import value_of
 from featurestore.semantics.scalars import SCALAR_ROWS
 from featurestore.tables import storage_type
+from tests.parity.voices import said_by_python
 from tests.semantics.test_scalars import arguments
 from tests.strategies.expressions import SIGNATURES, ZONES
 
@@ -81,6 +81,6 @@ def test_r10_duckdb_gives_the_bits_of_python(
     for values, answers in zip(drawn, said, strict=True):
         known = {f"a{i}": value for i, value in enumerate(values)}
         for call, answer in zip(calls, answers, strict=True):
-            expected = value_of(call)(known)
+            expected = said_by_python(call)(known)
             found = tuple(answer) if isinstance(answer, list) else answer
             assert bits(found) == bits(expected), (values, compiler.value(call))

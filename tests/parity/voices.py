@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,18 @@ import pyarrow as pa
 import redis
 
 from featurestore.define.source import SourceSpec
+from featurestore.expr.nodes import Node
 from featurestore.offline.columns import held
 from featurestore.offline.dataset import Choosing, answer_canonical
 from featurestore.offline.materialize import state_rows
 from featurestore.offline.scan import History
-from featurestore.online.evaluate import derive
+from featurestore.online.evaluate import Evaluation, Known, derive
 from featurestore.online.lookup import LookupRoad
 from featurestore.online.pointers import Pointer
 from featurestore.online.state_store import StateStore
 from featurestore.plan.build import plan_feature_set
 from featurestore.plan.nodes import Plan, State
-from featurestore.semantics.dtypes import finite
+from featurestore.semantics.dtypes import Value, finite
 from featurestore.semantics.identity import fingerprint
 from featurestore.semantics.instants import EARLIEST_US, FIRST_US, LAST_US, LATEST_US
 from featurestore.tables import storage_type
@@ -134,6 +135,19 @@ def said_by_redis(case: Case, plan: Plan, at: Sequence[int], client: redis.Redis
     finally:
         store.drop_project()
     return [dict(zip(each.names, zip(each.values[0], each.statuses[0], strict=True), strict=True)) for each in vectors]
+
+
+def said_by_python(node: Node) -> Callable[[Known], Value]:
+    """What a lookup computes of one expression, as a function of what is known."""
+    evaluation = Evaluation([node])
+    value = evaluation.value(node)
+
+    def computed(known: Known) -> Value:
+        parts = dict(known)
+        evaluation.run(parts)
+        return value(parts)
+
+    return computed
 
 
 def _fill(store: StateStore, state: State, case: Case, materialized: int) -> None:

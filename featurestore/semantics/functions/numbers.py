@@ -70,7 +70,7 @@ def _arithmetic(name: str, symbol: str, compute: Callable[..., Any]) -> list[Sca
     fraction = f"fs_finite({{0}} {symbol} {{1}})"
     return [
         Scalar(name, same(INT64), whole, number(compute), symbol),
-        Scalar(name, same(FLOAT64), fraction, number(compute), symbol),
+        Scalar(name, same(FLOAT64), fraction, number(compute), symbol, carries=(0, 1)),
     ]
 
 
@@ -78,7 +78,8 @@ ROWS: Final[tuple[Scalar, ...]] = (
     *_arithmetic("add", "+", operator.add),
     *_arithmetic("sub", "-", operator.sub),
     *_arithmetic("mul", "*", operator.mul),
-    Scalar("div", same(FLOAT64), "CASE WHEN {1} <> 0 THEN fs_finite({0} / {1}) END", _divide, "/"),
+    # by zero it is not finite; a divisor that is not finite would make a zero
+    Scalar("div", same(FLOAT64), "fs_finite({0} / {1})", _divide, "/", carries=(0,)),
     # DuckDB truncates, and throws for a zero and for the one quotient that int64 does not hold
     Scalar(
         "floordiv",
@@ -97,11 +98,11 @@ ROWS: Final[tuple[Scalar, ...]] = (
         "%",
     ),
     Scalar("neg", takes(((INT64,), INT64)), "TRY_CAST(-CAST({0} AS HUGEINT) AS BIGINT)", number(operator.neg), "-"),
-    Scalar("neg", takes(((FLOAT64,), FLOAT64)), "fs_finite(-{0})", number(operator.neg), "-"),
+    Scalar("neg", takes(((FLOAT64,), FLOAT64)), "fs_finite(-{0})", number(operator.neg), "-", carries=(0,)),
     Scalar("abs", takes(((INT64,), INT64)), "TRY_CAST(abs(CAST({0} AS HUGEINT)) AS BIGINT)", number(abs)),
     Scalar("abs", takes(((FLOAT64,), FLOAT64)), "abs({0})", number(abs)),
-    Scalar("floor", takes(((FLOAT64,), FLOAT64)), "fs_finite(floor({0}))", _rounded(math.floor)),
-    Scalar("ceil", takes(((FLOAT64,), FLOAT64)), "fs_finite(ceil({0}))", _rounded(math.ceil)),
+    Scalar("floor", takes(((FLOAT64,), FLOAT64)), "fs_finite(floor({0}))", _rounded(math.floor), carries=(0,)),
+    Scalar("ceil", takes(((FLOAT64,), FLOAT64)), "fs_finite(ceil({0}))", _rounded(math.ceil), carries=(0,)),
     Scalar("round", takes(((FLOAT64, INT64), FLOAT64)), _sql_round(), _round),
     Scalar(
         "sign",

@@ -19,6 +19,10 @@ class Scalar:
 
     `pattern` makes of the parameter of a call the text that `{p}` stands for, where it is no zone.
 
+    `carries` are the places of arguments that may come as they were computed, where `sql` is `fs_finite(...)`: what is
+    not finite in them makes what is not finite of the result, and the sign of a zero no more than that of a zero. So
+    only the outermost of such calls need be made finite (R7).
+
     `typed`, where there is one, gives text and Python for the arguments' types. `written` is how an author writes it,
     where that is no method of the first argument: `least({all})`.
     """
@@ -33,6 +37,12 @@ class Scalar:
     typed: Callable[[tuple[DType, ...]], tuple[str, Callable[..., Value]]] | None = None
     written: str = ""
     pattern: Callable[[str], str] | None = None
+    carries: tuple[int, ...] = ()
+
+    @property
+    def computed(self) -> str:
+        """`sql` before the result is made finite, where arguments may come so."""
+        return self.sql.removeprefix("fs_finite(").removesuffix(")")
 
 
 def takes(*signatures: tuple[tuple[DType, ...], DType]) -> Rule:
