@@ -193,7 +193,21 @@ def test_r12_both_writers_drop_the_same_rows(feed: Feed, leaf_rows: int) -> None
         (lambda of: {"sum": of.whole.sum()}, 400),
         (lambda of: {"last": of.whole.last(), "max": of.whole.max(by=of.flag)}, 400),
     ],
-    ids=str,
+    ids=[
+        "a day",
+        "a month",
+        "last",
+        "last and a day",
+        "last three",
+        "last ten",
+        "last ten and first",
+        "first",
+        "first that passes",
+        "last that passes",
+        "last that never passes",
+        "sum",
+        "max by",
+    ],
 )
 def test_r12_a_key_keeps_what_its_features_need(aggregates: Any, rows_kept: int) -> None:
     """Of 400 days with a row each: the window and two days more, and what selections over all history select."""
