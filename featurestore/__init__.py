@@ -21,6 +21,7 @@ from featurestore.expr.row_functions import (
     first_at,
     last_at,
     share,
+    time_between,
     time_since_first,
     time_since_last,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "row_function",
     "rows",
     "share",
+    "time_between",
     "time_since_first",
     "time_since_last",
     "when",

@@ -92,10 +92,12 @@ def aggregated(node: Aggregate, seen: Sequence[Seen], as_of_us: int) -> tuple[An
         if start_us <= event_at_us < end_us and (node.where is None or of_row(node.where, row) is True):
             value = of_row(node.input, row) if node.input else None
             category = of_row(node.by, row) if node.by else None
-            entries.append((event_at_us, nulls_first(order), known_at_us, nulls_first(value), value, category))
+            second = of_row(node.second, row) if node.second else None
+            entries.append((event_at_us, nulls_first(order), known_at_us, nulls_first(value), value, category, second))
     entries.sort(key=lambda entry: entry[:4])
     if node.by is None:
-        return said(node, [entry[4] for entry in entries], [entry[0] for entry in entries], as_of_us)
+        values, seconds = [entry[4] for entry in entries], [entry[6] for entry in entries]
+        return said(node, values, [entry[0] for entry in entries], as_of_us, seconds)
     answers = []
     for category in sorted({entry[5] for entry in entries} - {None}):
         held = [entry for entry in entries if entry[5] == category]

@@ -8,25 +8,38 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from hashlib import md5
+from itertools import pairwise
 from typing import Any
 
 from featurestore.expr.nodes import Aggregate
 from tests.reference_decays import decayed
 from tests.reference_functions import summed, varied
 from tests.reference_kernels import KERNELS
+from tests.reference_pairs import paired, shaped
 from tests.reference_types import summed_decimals
 
 Said = tuple[Any, bool]
 
 
-def said(node: Aggregate, values: Sequence[Any], instants: Sequence[int], as_of_us: int) -> Said:
-    """An aggregate's value and whether it overflowed: R7 and R9."""
+def said(
+    node: Aggregate, values: Sequence[Any], instants: Sequence[int], as_of_us: int, seconds: Sequence[Any] = ()
+) -> Said:
+    """An aggregate's value and whether it overflowed: R7 and R9. `seconds` are the values of a second column."""
     present = [value for value in values if value is not None]
     match node.function:
         case "rows":
             return len(values), False
         case "last_n":
             return tuple(values[-node.n :]) or None, False
+        case "first_n":
+            return tuple(values[: node.n]) or None, False
+        case "top_values" | "bottom_values":
+            return tuple(sorted(present, reverse=node.function == "top_values")[: node.n]) or None, False
+        case "max_by" | "min_by":
+            held = [second for second in seconds if second is not None]
+            extreme = (max if node.function == "max_by" else min)(held, default=None)
+            tied = [value for value, second in zip(values, seconds, strict=True) if second == extreme]
+            return (tied[-1] if held else None), False
         case "count" | "distinct_count":
             return len(present if node.function == "count" else set(present)), False
         case "min" | "max":
@@ -47,6 +60,17 @@ def said(node: Aggregate, values: Sequence[Any], instants: Sequence[int], as_of_
         case "var" | "std" | "var_pop" | "std_pop":
             variance, overflow = varied(present, not node.function.endswith("_pop"))
             return (math.sqrt(variance) if variance and node.function.startswith("std") else variance), overflow
+        case "time_between_mean":
+            gaps = [later - sooner for sooner, later in pairwise(instants)]
+            return (float(sum(gaps)) / (float(len(gaps)) * 1e6) if gaps else None), False
+        case "time_between_min" | "time_between_max":
+            gaps = [later - sooner for sooner, later in pairwise(instants)]
+            return (float((min if node.function.endswith("min") else max)(gaps)) / 1e6 if gaps else None), False
+        case "skewness" | "kurtosis" | "skewness_pop" | "kurtosis_pop":
+            return shaped(node.function, present)
+        case "covariance" | "covariance_pop" | "correlation" | "slope":
+            pairs = [pair for pair in zip(values, seconds, strict=True) if None not in pair]
+            return paired(node.function, pairs)
         case "decayed_sum" | "decayed_mean":
             pairs = [(value, at) for value, at in zip(values, instants, strict=True) if value is not None]
             return decayed(node.function, pairs, node.n, as_of_us)
@@ -59,6 +83,16 @@ def nearest_rank(present: list[Any], parameter: str) -> Any:
     """The least value that at least that share of the values is not above."""
     share = Fraction(parameter)
     return next((value for i, value in enumerate(sorted(present), 1) if Fraction(i, len(present)) >= share), None)
+
+
+def between(present: list[Any], parameter: str) -> float | None:
+    """The number at place (n - 1) * q, from 0: the two values around it, each times its share of their distance."""
+    if not present:
+        return None
+    place = (len(present) - 1) * Fraction(parameter)
+    above = place - math.floor(place)
+    low, high = (float(sorted(present)[each]) for each in (math.floor(place), math.ceil(place)))
+    return sorted([low, low * float(1 - above) + high * float(above), high])[1]
 
 
 def frequent(present: list[Any]) -> list[tuple[Any, int]]:
@@ -94,6 +128,7 @@ def entropy_of(present: list[Any]) -> float | None:
 
 SAID: dict[str, Callable[[list[Any], str], Any]] = {
     "quantile": nearest_rank,
+    "quantile_interpolated": between,
     "approx_quantile": lambda present, share: middle(float(nearest_rank(present, share))) if present else None,
     "approx_distinct_count": lambda present, _: estimated(present),
     "entropy": lambda present, _: entropy_of(present),

@@ -41,6 +41,7 @@ class Bought(Source):
 
 class Maps(FeatureView, entity=Customer, source=Bought):
     by_kind = Bought.amount.sum(over="7d", by=Bought.kind)
+    by_any_kind = Bought.amount.sum(over="7d", by=Bought.kind, null_category="?")
     by_number = Bought.number.max(over="7d", by=Bought.number)
     by_day = Bought.at.max(by=Bought.day)
     by_instant = Bought.day.min(over="7d", by=Bought.at)
@@ -68,6 +69,7 @@ ROWS: list[dict[str, Any]] = [
 TIMES = [AT - timedelta(hours=hours) for hours in (1, 2, 30, 50)]
 WANTED: dict[str, Any] = {
     "by_kind": {"food": None, "toys": 2.0},
+    "by_any_kind": {"?": 9.0, "food": None, "toys": 2.0},
     "by_number": {3: 3, 2**62: 2**62},
     "by_day": {date(2024, 5, 1): TIMES[0], date(2024, 5, 2): TIMES[1]},
     "by_instant": {TIMES[3]: date(2024, 5, 1), TIMES[2]: None, TIMES[1]: date(2024, 5, 2), TIMES[0]: date(2024, 5, 1)},

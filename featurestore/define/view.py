@@ -19,6 +19,7 @@ from featurestore.errors import DuplicateName, InvalidDefinition, TypeMismatch, 
 from featurestore.expr.choices import When
 from featurestore.expr.fluent import Expr, Group
 from featurestore.expr.nodes import Aggregate, ColumnRef, FeatureRef, Literal, Node, rewrite, walk
+from featurestore.expr.row_functions import TimeBetween
 from featurestore.expr.shapes import levels_of
 from featurestore.semantics.aggregates import TIMED
 from featurestore.semantics.dtypes import fits_annotation
@@ -230,6 +231,8 @@ def _named(cls: type, attribute: str, value: object) -> list[tuple[str, Expr[Any
         hint = "call it: `.last()`"
     elif isinstance(value, When):
         hint = "give its value: `when(...).then(...).otherwise(...)`"
+    elif isinstance(value, TimeBetween):
+        hint = "end it: `time_between(...).mean()`, `.min()` or `.max()`"
     raise InvalidDefinition(
         f"`{cls.__name__}.{attribute}` is {a_kind(value)}, not a feature",
         where=place(cls, attribute),

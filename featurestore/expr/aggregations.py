@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from featurestore.errors import InvalidDefinition
-from featurestore.expr.wrapper import Averaged, Counted, Length, Ordered, Over, Summable, Wrapper
+from featurestore.expr.categories import categories
+from featurestore.expr.wrapper import Averaged, Length, Ordered, Over, Summable, Wrapper
 from featurestore.semantics.dtypes import Vector
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ NumbersBy = Wrapper[dict[K, int]] | Wrapper[dict[K, float]] | Wrapper[dict[K, De
 class AggregateMethods(Wrapper[T]):
     """Each takes `over=`, one window or a tuple of them, and `where=`, a condition on rows.
 
-    Those that take `by=` give a map with the answer for each category; rows without one are left out of it.
+    Those that take `by=` give a map with the answer for each category; rows without one are left out of it, or have
+    the category `null_category`.
     """
 
     __slots__ = ()
@@ -30,25 +32,32 @@ class AggregateMethods(Wrapper[T]):
     @overload
     def count(self, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[int]: ...
     @overload
-    def count(self, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]) -> Expr[dict[K, int]]: ...
+    def count(
+        self, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K], null_category: K | None = None
+    ) -> Expr[dict[K, int]]: ...
     @overload
     def count(self, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[int]: ...
     @overload
     def count(
-        self, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+        self, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K], null_category: K | None = None
     ) -> Group[dict[K, int]]: ...
     def count(
-        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+        self,
+        *,
+        over: Over | tuple[Length, ...] = None,
+        where: Expr[bool] | None = None,
+        by: Expr[Any] | None = None,
+        null_category: Any = None,
     ) -> Expr[Any] | Group[Any]:
         """Number of values that are not null.
 
         `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
         with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
-        answer for each category.
+        answer for each category, and `null_category=` the category of rows without one.
 
         Example: `Sale.coupon.count(over="30d")`
         """
-        return self._aggregated("count", over, where, by=by)
+        return self._aggregated("count", over, where, by=categories("count", by, null_category))
 
     @overload
     def sum(self: Wrapper[list[int]] | Wrapper[list[bool]] | Wrapper[dict[K, int]]) -> Expr[int]: ...
@@ -71,27 +80,44 @@ class AggregateMethods(Wrapper[T]):
     @overload
     def sum(self: Summable, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
     @overload
-    def sum(self: Summable, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]) -> Expr[dict[K, T]]: ...
+    def sum(
+        self: Summable,
+        *,
+        over: Over = None,
+        where: Expr[bool] | None = None,
+        by: Expr[K],
+        null_category: K | None = None,
+    ) -> Expr[dict[K, T]]: ...
     @overload
     def sum(self: Summable, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[T]: ...
     @overload
     def sum(
-        self: Summable, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+        self: Summable,
+        *,
+        over: tuple[Length, ...],
+        where: Expr[bool] | None = None,
+        by: Expr[K],
+        null_category: K | None = None,
     ) -> Group[dict[K, T]]: ...
     def sum(
-        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+        self,
+        *,
+        over: Over | tuple[Length, ...] = None,
+        where: Expr[bool] | None = None,
+        by: Expr[Any] | None = None,
+        null_category: Any = None,
     ) -> Expr[Any] | Group[Any]:
         """Exact sum (R9); of vectors element by element; of a list or map that a feature gives, of its items.
 
         `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
         with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
-        answer for each category.
+        answer for each category, and `null_category=` the category of rows without one.
 
         Example: `Sale.amount.sum(over=("1d", "30d"), where=Sale.paid)`
         """
         if (found := self._of_items("sum", over=over, where=where, by=by)) is not None:
             return found
-        return self._aggregated("sum", over, where, by=by)
+        return self._aggregated("sum", over, where, by=categories("sum", by, null_category))
 
     @overload
     def mean(self: Numbers) -> Expr[float]: ...
@@ -105,28 +131,43 @@ class AggregateMethods(Wrapper[T]):
     def mean(self: Averaged, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[float]: ...
     @overload
     def mean(
-        self: Averaged, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]
+        self: Averaged,
+        *,
+        over: Over = None,
+        where: Expr[bool] | None = None,
+        by: Expr[K],
+        null_category: K | None = None,
     ) -> Expr[dict[K, float]]: ...
     @overload
     def mean(self: Averaged, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[float]: ...
     @overload
     def mean(
-        self: Averaged, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+        self: Averaged,
+        *,
+        over: tuple[Length, ...],
+        where: Expr[bool] | None = None,
+        by: Expr[K],
+        null_category: K | None = None,
     ) -> Group[dict[K, float]]: ...
     def mean(
-        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+        self,
+        *,
+        over: Over | tuple[Length, ...] = None,
+        where: Expr[bool] | None = None,
+        by: Expr[Any] | None = None,
+        null_category: Any = None,
     ) -> Expr[Any] | Group[Any]:
         """The exact sum divided by the count; of vectors element by element; of a list or map, of its items.
 
         `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
         with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
-        answer for each category.
+        answer for each category, and `null_category=` the category of rows without one.
 
         Example: `Sale.amount.mean(over="30d", where=Sale.amount > 0)`
         """
         if (found := self._of_items("mean", over=over, where=where, by=by)) is not None:
             return found
-        return self._aggregated("mean", over, where, by=by)
+        return self._aggregated("mean", over, where, by=categories("mean", by, null_category))
 
     @overload
     def min(self: Wrapper[list[X]]) -> Expr[X]: ...
@@ -135,27 +176,44 @@ class AggregateMethods(Wrapper[T]):
     @overload
     def min(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
     @overload
-    def min(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]) -> Expr[dict[K, T]]: ...
+    def min(
+        self: Ordered,
+        *,
+        over: Over = None,
+        where: Expr[bool] | None = None,
+        by: Expr[K],
+        null_category: K | None = None,
+    ) -> Expr[dict[K, T]]: ...
     @overload
     def min(self: Ordered, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[T]: ...
     @overload
     def min(
-        self: Ordered, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+        self: Ordered,
+        *,
+        over: tuple[Length, ...],
+        where: Expr[bool] | None = None,
+        by: Expr[K],
+        null_category: K | None = None,
     ) -> Group[dict[K, T]]: ...
     def min(
-        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+        self,
+        *,
+        over: Over | tuple[Length, ...] = None,
+        where: Expr[bool] | None = None,
+        by: Expr[Any] | None = None,
+        null_category: Any = None,
     ) -> Expr[Any] | Group[Any]:
         """Least value; of a list or map that a feature gives, of its items.
 
         `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
         with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
-        answer for each category.
+        answer for each category, and `null_category=` the category of rows without one.
 
         Example: `Sale.amount.min(over="7d")`
         """
         if (found := self._of_items("min", over=over, where=where, by=by)) is not None:
             return found
-        return self._aggregated("min", over, where, by=by)
+        return self._aggregated("min", over, where, by=categories("min", by, null_category))
 
     @overload
     def max(self: Wrapper[list[X]]) -> Expr[X]: ...
@@ -164,75 +222,44 @@ class AggregateMethods(Wrapper[T]):
     @overload
     def max(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
     @overload
-    def max(self: Ordered, *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]) -> Expr[dict[K, T]]: ...
+    def max(
+        self: Ordered,
+        *,
+        over: Over = None,
+        where: Expr[bool] | None = None,
+        by: Expr[K],
+        null_category: K | None = None,
+    ) -> Expr[dict[K, T]]: ...
     @overload
     def max(self: Ordered, *, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[T]: ...
     @overload
     def max(
-        self: Ordered, *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]
+        self: Ordered,
+        *,
+        over: tuple[Length, ...],
+        where: Expr[bool] | None = None,
+        by: Expr[K],
+        null_category: K | None = None,
     ) -> Group[dict[K, T]]: ...
     def max(
-        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+        self,
+        *,
+        over: Over | tuple[Length, ...] = None,
+        where: Expr[bool] | None = None,
+        by: Expr[Any] | None = None,
+        null_category: Any = None,
     ) -> Expr[Any] | Group[Any]:
         """Greatest value; of a list or map that a feature gives, of its items.
 
         `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
         with one feature each; without it, all history. `where=` is a condition on rows. `by=` gives a map with the
-        answer for each category.
+        answer for each category, and `null_category=` the category of rows without one.
 
         Example: `Sale.amount.max(over="7d", by=Sale.country)`
         """
         if (found := self._of_items("max", over=over, where=where, by=by)) is not None:
             return found
-        return self._aggregated("max", over, where, by=by)
-
-    @overload
-    def var(
-        self: Counted, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
-    ) -> Expr[float]: ...
-    @overload
-    def var(
-        self: Counted,
-        *,
-        over: tuple[Length, ...],
-        where: Expr[bool] | None = None,
-        population: bool = False,
-    ) -> Group[float]: ...
-    def var(
-        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, population: bool = False
-    ) -> Expr[float] | Group[float]:
-        """Sample variance, or of the population; null where it is not defined.
-
-        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
-        with one feature each; without it, all history. `where=` is a condition on rows.
-
-        Example: `Sale.amount.var(over="30d", population=True)`
-        """
-        return self._aggregated("var_pop" if population else "var", over, where)
-
-    @overload
-    def std(
-        self: Counted, *, over: Over = None, where: Expr[bool] | None = None, population: bool = False
-    ) -> Expr[float]: ...
-    @overload
-    def std(
-        self: Counted,
-        *,
-        over: tuple[Length, ...],
-        where: Expr[bool] | None = None,
-        population: bool = False,
-    ) -> Group[float]: ...
-    def std(
-        self, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, population: bool = False
-    ) -> Expr[float] | Group[float]:
-        """Sample standard deviation, or of the population; null where it is not defined.
-
-        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
-        with one feature each; without it, all history. `where=` is a condition on rows.
-
-        Example: `Sale.amount.std(over="30d", population=True)`
-        """
-        return self._aggregated("std_pop" if population else "std", over, where)
+        return self._aggregated("max", over, where, by=categories("max", by, null_category))
 
     @overload
     def first(self, *, over: Over = None, where: Expr[bool] | None = None, skip_nulls: bool = False) -> Expr[T]: ...
@@ -293,11 +320,32 @@ class AggregateMethods(Wrapper[T]):
 
         Example: `Sale.amount.last_n(3)`, `Sale.amount.last_n(3).mean()`
         """
-        if not (type(n) is int and 0 < n <= 10_000):
-            raise InvalidDefinition(
-                f"`last_n` takes a number of rows, not {n!r}", has="1 to 10000", fix="write `last_n(10)`"
-            )
-        return self._aggregated("last_n", over, self._where(where, skip_nulls), n)
+        return self._aggregated("last_n", over, self._where(where, skip_nulls), _rows("last_n", n))
+
+    @overload
+    def first_n(
+        self, n: int, *, over: Over = None, where: Expr[bool] | None = None, skip_nulls: bool = False
+    ) -> Expr[list[T]]: ...
+    @overload
+    def first_n(
+        self, n: int, *, over: tuple[Length, ...], where: Expr[bool] | None = None, skip_nulls: bool = False
+    ) -> Group[list[T]]: ...
+    def first_n(
+        self,
+        n: int,
+        *,
+        over: Over | tuple[Length, ...] = None,
+        where: Expr[bool] | None = None,
+        skip_nulls: bool = False,
+    ) -> Expr[list[T]] | Group[list[T]]:
+        """Values of the earliest `n` rows (R5), oldest first; with `skip_nulls`, of those that have one.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.country.first_n(3)`
+        """
+        return self._aggregated("first_n", over, self._where(where, skip_nulls), _rows("first_n", n))
 
     @overload
     def distinct_count(self, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[int]: ...
@@ -315,8 +363,10 @@ class AggregateMethods(Wrapper[T]):
         """
         return self._aggregated("distinct_count", over, where)
 
-    def _where(self, where: Expr[bool] | None, skip_nulls: bool) -> Expr[bool] | None:
-        if not skip_nulls:
-            return where
-        present = ~self._call("is_null")
-        return present if where is None else where & present
+
+def _rows(name: str, n: object) -> int:
+    if not (type(n) is int and 0 < n <= 10_000):
+        raise InvalidDefinition(
+            f"`{name}` takes a number of rows, not {n!r}", has="1 to 10000", fix=f"write `{name}(10)`"
+        )
+    return n

@@ -19,7 +19,7 @@ from featurestore.expr.nodes import (
     walk,
 )
 from featurestore.expr.printing import text_of
-from featurestore.expr.widening import COUNTS_BOOLS, as_int, ways_to_widen
+from featurestore.expr.widening import COUNTS_BOOLS, as_float, as_int, ways_to_widen
 from featurestore.semantics.aggregates import AGGREGATES, aggregate_row
 from featurestore.semantics.dtypes import BOOL, INT64, KEYS, DType, canonical, dtype_of, map_of
 from featurestore.semantics.folding.categories import GROUPED
@@ -73,13 +73,14 @@ def aggregate(
     n: int = 0,
     parameter: str = "",
     by: Node | None = None,
+    second: Node | None = None,
 ) -> Aggregate:
-    """An aggregate over a source's rows.
+    """An aggregate over a source's rows; `second` is the other column of an aggregate of two.
 
     Raises: TypeMismatch       when the aggregate does not take the input's type, or `where` is no condition.
             InvalidDefinition  when aggregates nest, or input and condition come from two sources.
     """
-    inputs = [node for node in (of, where, by) if node is not None]
+    inputs = [node for node in (of, second, where, by) if node is not None]
     for node in (each for top in inputs for each in walk(top)):
         if isinstance(node, (Aggregate, FeatureRef)):
             raise InvalidDefinition(
@@ -99,7 +100,9 @@ def aggregate(
     sources = sorted({node.source for top in inputs for node in walk(top) if isinstance(node, ColumnRef)})
     if len(sources) > 1:
         raise InvalidDefinition(
-            f"`{name}` reads columns of two sources", has=sources, fix="take input, `where=` and `by=` from one source"
+            f"`{name}` reads columns of two sources",
+            has=sources,
+            fix="take all columns, `where=` and `by=` from one source",
         )
     if of is not None and not sources:
         raise InvalidDefinition(f"`{name}` reads no column of a source", has=text_of(of), fix="aggregate a column")
@@ -109,6 +112,8 @@ def aggregate(
             has=text_of(where),
             fix="compare it: `column > 0`",
         )
+    if of is not None and second is not None:
+        of, second = _paired(name, of, second)
     row = aggregate_row(name, of.dtype if of is not None else None)
     if row is None and of is not None and of.dtype == BOOL and name in COUNTS_BOOLS:
         of = as_int(of)
@@ -125,7 +130,25 @@ def aggregate(
     result = row.gives(of.dtype if of is not None else INT64)
     if by is not None:
         result = grouped_type(name, by, result)
-    return Aggregate(name, of, where, span, result, sources[0] if sources else "", n, parameter, by)
+    return Aggregate(name, of, where, span, result, sources[0] if sources else "", n, parameter, by, second)
+
+
+def _paired(name: str, of: Node, second: Node) -> tuple[Node, Node]:
+    """The two columns of an aggregate; an int64 beside a float64 is cast to float64 (R10). Raises: TypeMismatch."""
+    tried = [(of, second), (as_float(of), as_float(second))]
+    for pair in tried:
+        row = aggregate_row(name, pair[0].dtype)
+        if row is not None and pair[1].dtype.family in row.second:
+            return pair
+    rows = [row for row in AGGREGATES if row.name == name]
+    if not any(of.dtype.family in row.takes for row in rows):
+        return of, second  # which is an error of the first
+    raise TypeMismatch(
+        f"`{name}` does not take {second.dtype} as its second column",
+        where=f"`{text_of(of)}.{name}({text_of(second)})`",
+        has=list(dict.fromkeys(str(dtype) for row in rows for dtype in row.second)),
+        fix="give a column of one of these types",
+    )
 
 
 def grouped_type(name: str, by: Node, result: DType) -> DType:

@@ -10,12 +10,15 @@ from typing import Any, Generic, TypeVar, overload
 from featurestore.errors import InvalidDefinition
 from featurestore.expr.aggregations import AggregateMethods
 from featurestore.expr.build import aggregate, call, literal
+from featurestore.expr.categories import categories
 from featurestore.expr.decays import DecayMethods, fading
 from featurestore.expr.lists import ListMethods
 from featurestore.expr.maps import MapMethods
 from featurestore.expr.nodes import FeatureRef, Node
 from featurestore.expr.numbers import NumberMethods
 from featurestore.expr.operators import OperatorMethods
+from featurestore.expr.pairs import PairMethods
+from featurestore.expr.spreads import SpreadMethods
 from featurestore.expr.tallies import TallyMethods
 from featurestore.expr.texts import TextMethods
 from featurestore.expr.times import TimeMethods
@@ -38,6 +41,8 @@ class Expr(
     AggregateMethods[T],
     TallyMethods[T],
     DecayMethods[T],
+    PairMethods[T],
+    SpreadMethods[T],
 ):
     """A typed value that is not known yet. Operators give new expressions; nothing is computed.
 
@@ -63,8 +68,9 @@ class Expr(
         n: int = 0,
         parameter: str = "",
         by: Expr[Any] | None = None,
+        second: Expr[Any] | None = None,
     ) -> Expr[Any] | Group[Any]:
-        return aggregated(name, self.node, over, where, n, parameter, by)
+        return aggregated(name, self.node, over, where, n, parameter, by, second)
 
     def _decayed(
         self, name: str, halflife: str | tuple[str, ...], where: Expr[bool] | None
@@ -141,16 +147,25 @@ class Group(Generic[T]):
 @overload
 def rows(*, over: Over = None, where: Expr[bool] | None = None) -> Expr[int]: ...
 @overload
-def rows(*, over: Over = None, where: Expr[bool] | None = None, by: Expr[K]) -> Expr[dict[K, int]]: ...
+def rows(
+    *, over: Over = None, where: Expr[bool] | None = None, by: Expr[K], null_category: K | None = None
+) -> Expr[dict[K, int]]: ...
 @overload
 def rows(*, over: tuple[Length, ...], where: Expr[bool] | None = None) -> Group[int]: ...
 @overload
-def rows(*, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K]) -> Group[dict[K, int]]: ...
 def rows(
-    *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None, by: Expr[Any] | None = None
+    *, over: tuple[Length, ...], where: Expr[bool] | None = None, by: Expr[K], null_category: K | None = None
+) -> Group[dict[K, int]]: ...
+def rows(
+    *,
+    over: Over | tuple[Length, ...] = None,
+    where: Expr[bool] | None = None,
+    by: Expr[Any] | None = None,
+    null_category: Any = None,
 ) -> Expr[Any] | Group[Any]:
-    """Number of rows of the view's source; with `by`, of each of its categories."""
-    return aggregated("rows", None, over, where, by=by)
+    """Number of rows of the view's source; with `by`, of each of its categories, of which `null_category` is that of
+    rows without one."""
+    return aggregated("rows", None, over, where, by=categories("rows", by, null_category))
 
 
 def aggregated(
@@ -161,6 +176,7 @@ def aggregated(
     n: int = 0,
     parameter: str = "",
     by: Expr[Any] | None = None,
+    second: Expr[Any] | None = None,
 ) -> Expr[Any] | Group[Any]:
     """One aggregate, or a group with one for each window."""
     if where is not None and not isinstance(where, Expr):
@@ -169,13 +185,14 @@ def aggregated(
         )
     if by is not None and not isinstance(by, Expr):
         raise InvalidDefinition(f"`by=` of `{name}` takes a column, not {by!r:.60}", fix="write `by=Source.column`")
-    test, category = (each.node if each is not None else None for each in (where, by))
+    test, category, other = (each.node if each is not None else None for each in (where, by, second))
+    rest = (n, parameter, category, other)
     if isinstance(over, (tuple, list)):
         spans = [_span(name, each) for each in over]
         if len(set(spans)) < len(spans) or not spans:
             raise InvalidDefinition(f"`over={over!r}` of `{name}` needs different windows", fix="name each window once")
-        return Group({span.label: Expr(aggregate(name, of, test, span, n, parameter, category)) for span in spans})
-    return Expr(aggregate(name, of, test, Span() if over is None else _span(name, over), n, parameter, category))
+        return Group({span.label: Expr(aggregate(name, of, test, span, *rest)) for span in spans})
+    return Expr(aggregate(name, of, test, Span() if over is None else _span(name, over), *rest))
 
 
 def decayed(

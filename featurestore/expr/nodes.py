@@ -95,7 +95,8 @@ class Aggregate(Above):
     """An aggregate of a source's rows: of `input`, over `span`, counting only rows where `where` is true.
 
     `source` is empty until a view gives `rows()` its source. `n` is a number that the fold needs, `parameter` what
-    only the answer does. With `by`, there is one answer for each of its values.
+    only the answer does. With `by`, there is one answer for each of its values. `second` is the other column of an
+    aggregate of two.
     """
 
     function: str
@@ -107,10 +108,11 @@ class Aggregate(Above):
     n: int = 0
     parameter: str = ""
     by: Node | None = None
+    second: Node | None = None
     shape: Shape = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        given = [each is not None for each in (self.input, self.where, self.by)]
+        given = [each is not None for each in (self.input, self.second, self.where, self.by)]
         own = (self.function, self.span, str(self.dtype), self.source, self.n, self.parameter, given)
         object.__setattr__(self, "shape", shape_above("aggregate", own, children(self)))
 
@@ -139,7 +141,7 @@ def children(node: Node) -> tuple[Node, ...]:
         case Call() | PythonCall():
             return node.arguments
         case Aggregate():
-            return tuple(child for child in (node.input, node.where, node.by) if child is not None)
+            return tuple(child for child in (node.input, node.second, node.where, node.by) if child is not None)
         case Default():
             return (node.input,)
         case _:
@@ -207,8 +209,9 @@ def _above(node: Node, below: tuple[Node, ...]) -> Node:
             return replace(node, arguments=below)
         case Aggregate():
             found = iter(below)
-            of, where, by = (None if each is None else next(found) for each in (node.input, node.where, node.by))
-            return replace(node, input=of, where=where, by=by)
+            given = (node.input, node.second, node.where, node.by)
+            of, second, where, by = (None if each is None else next(found) for each in given)
+            return replace(node, input=of, second=second, where=where, by=by)
         case Default():
             return replace(node, input=below[0])
         case Literal() | ColumnRef() | RequestRef() | AsOf() | FeatureRef():

@@ -42,6 +42,16 @@ _PARTS = {
     "date_of": "date",
     "instant_of": "midnight",
 }
+# aggregates that an author writes as another one with an option
+_VARIANTS = {
+    "var_pop": ("var", "population=True"),
+    "std_pop": ("std", "population=True"),
+    "covariance_pop": ("covariance", "population=True"),
+    "skewness_pop": ("skewness", "population=True"),
+    "kurtosis_pop": ("kurtosis", "population=True"),
+    "quantile_interpolated": ("quantile", "interpolated=True"),
+}
+_BETWEEN = "time_between_"
 _STEPS = ("local", "time_of_day", "day_number", "epoch_days", "local_midnight")
 
 
@@ -89,14 +99,18 @@ def _text(node: Node) -> str:
             listed = ", ".join(text_of(_unwidened(argument)) for argument in node.arguments)
             return f"{node.function.python.__name__}({listed})"
         case Aggregate():
-            options = [shown] if (shown := _parameter(node)) else []
+            options = [text_of(node.second)] if node.second else []
+            options += [shown] if (shown := _parameter(node)) else []
             shown_span = node.span.length_us is not None and node.function not in DECAYED
             options += [f"over={_over(node.span)}"] if shown_span else []
             options += [f"where={text_of(node.where)}"] if node.where else []
             options += [f"by={text_of(node.by)}"] if node.by else []
             of = _uncounted(node.input) if node.input and node.function in COUNTS_BOOLS else node.input
             prefix = f"{_receiver(of)}." if of else ""
-            return f"{prefix}{node.function}({', '.join(options)})"
+            if node.function.startswith(_BETWEEN):
+                return f"time_between({', '.join(options)}).{node.function.removeprefix(_BETWEEN)}()"
+            name, *variant = _VARIANTS.get(node.function, (node.function,))
+            return f"{prefix}{name}({', '.join([*options, *variant])})"
         case Default():
             return f"feature({text_of(node.input)}, default={python_value(node.value, node.dtype)!r})"
         case _:

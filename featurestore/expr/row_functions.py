@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, overload
+from typing import Any, Generic, TypeVar, overload
 
 from featurestore.errors import InvalidDefinition
 from featurestore.expr.fluent import Expr, Group, aggregated, decayed
 from featurestore.expr.nodes import AsOf
 from featurestore.expr.wrapper import Length, Over
+
+G = TypeVar("G")
 
 
 def as_of() -> Expr[datetime]:
@@ -59,6 +61,42 @@ def time_since_first(
 ) -> Expr[float] | Group[float]:
     """Seconds from the earliest row to `as_of()`; null when there is none."""
     return _each(first_at(over=over, where=where), lambda at: as_of() - at)
+
+
+class TimeBetween(Generic[G]):
+    """The gaps between rows that follow one another, in seconds. A feature is one of its methods."""
+
+    __slots__ = ("_over", "_where")
+
+    def __init__(self, over: Over | tuple[Length, ...], where: Expr[bool] | None) -> None:
+        self._over, self._where = over, where
+
+    def mean(self) -> G:
+        """Mean of the gaps; null below two rows."""
+        return self._found("mean")
+
+    def min(self) -> G:
+        """The least gap; null below two rows."""
+        return self._found("min")
+
+    def max(self) -> G:
+        """The greatest gap; null below two rows."""
+        return self._found("max")
+
+    def _found(self, end: str) -> G:
+        found: Any = aggregated(f"time_between_{end}", None, self._over, self._where)
+        gaps: G = found
+        return gaps
+
+
+@overload
+def time_between(*, over: Over = None, where: Expr[bool] | None = None) -> TimeBetween[Expr[float]]: ...
+@overload
+def time_between(*, over: tuple[Length, ...], where: Expr[bool] | None = None) -> TimeBetween[Group[float]]: ...
+def time_between(*, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None) -> TimeBetween[Any]:
+    """The gaps between rows that follow one another, in seconds: `time_between(over="30d").mean()`, `.min()` or
+    `.max()`."""
+    return TimeBetween(over, where)
 
 
 @overload

@@ -6,10 +6,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from featurestore.errors import InvalidDefinition
-from featurestore.expr.wrapper import Length, Numeric, Over, Wrapper
+from featurestore.expr.wrapper import Length, Numeric, Ordered, Over, Wrapper
 
 if TYPE_CHECKING:
     from featurestore.expr.fluent import Expr, Group
@@ -26,11 +26,30 @@ class TallyMethods(Wrapper[T]):
 
     @overload
     def quantile(
+        self: Numeric,
+        q: float | str,
+        *,
+        over: Over = None,
+        where: Expr[bool] | None = None,
+        interpolated: Literal[True],
+    ) -> Expr[float]: ...
+    @overload
+    def quantile(
+        self: Numeric,
+        q: float | str,
+        *,
+        over: tuple[Length, ...],
+        where: Expr[bool] | None = None,
+        interpolated: Literal[True],
+    ) -> Group[float]: ...
+    @overload
+    def quantile(
         self: Numeric | Wrapper[datetime] | Wrapper[date],
         q: float | str,
         *,
         over: Over = None,
         where: Expr[bool] | None = None,
+        interpolated: Literal[False] = False,
     ) -> Expr[T]: ...
     @overload
     def quantile(
@@ -39,6 +58,7 @@ class TallyMethods(Wrapper[T]):
         *,
         over: tuple[Length, ...],
         where: Expr[bool] | None = None,
+        interpolated: Literal[False] = False,
     ) -> Group[T]: ...
     def quantile(
         self: Numeric | Wrapper[datetime] | Wrapper[date],
@@ -46,38 +66,60 @@ class TallyMethods(Wrapper[T]):
         *,
         over: Over | tuple[Length, ...] = None,
         where: Expr[bool] | None = None,
-    ) -> Expr[T] | Group[T]:
+        interpolated: bool = False,
+    ) -> Expr[Any] | Group[Any]:
         """The value at place ceil(q * n) of the n sorted values, exactly; `q` is taken as it is written.
+
+        With `interpolated=True` the number at place (n - 1) * q, from 0, between two values by their distance.
 
         `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
         with one feature each; without it, all history. `where=` is a condition on rows.
 
         Example: `Sale.amount.quantile(0.95, over="30d")`
         """
-        return self._aggregated("quantile", over, where, parameter=_fraction("quantile", q))
+        name = "quantile_interpolated" if interpolated else "quantile"
+        return self._aggregated(name, over, where, parameter=_fraction("quantile", q))
 
     @overload
     def median(
-        self: Numeric | Wrapper[datetime] | Wrapper[date], *, over: Over = None, where: Expr[bool] | None = None
+        self: Numeric, *, over: Over = None, where: Expr[bool] | None = None, interpolated: Literal[True]
+    ) -> Expr[float]: ...
+    @overload
+    def median(
+        self: Numeric, *, over: tuple[Length, ...], where: Expr[bool] | None = None, interpolated: Literal[True]
+    ) -> Group[float]: ...
+    @overload
+    def median(
+        self: Numeric | Wrapper[datetime] | Wrapper[date],
+        *,
+        over: Over = None,
+        where: Expr[bool] | None = None,
+        interpolated: Literal[False] = False,
     ) -> Expr[T]: ...
     @overload
     def median(
-        self: Numeric | Wrapper[datetime] | Wrapper[date], *, over: tuple[Length, ...], where: Expr[bool] | None = None
+        self: Numeric | Wrapper[datetime] | Wrapper[date],
+        *,
+        over: tuple[Length, ...],
+        where: Expr[bool] | None = None,
+        interpolated: Literal[False] = False,
     ) -> Group[T]: ...
     def median(
         self: Numeric | Wrapper[datetime] | Wrapper[date],
         *,
         over: Over | tuple[Length, ...] = None,
         where: Expr[bool] | None = None,
-    ) -> Expr[T] | Group[T]:
-        """The lower of the middle values: `quantile(0.5)`.
+        interpolated: bool = False,
+    ) -> Expr[Any] | Group[Any]:
+        """The lower of the middle values, `quantile(0.5)`; with `interpolated=True` halfway between the two.
 
         `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
         with one feature each; without it, all history. `where=` is a condition on rows.
 
         Example: `Sale.amount.median(over="30d")`
         """
-        return self._aggregated("quantile", over, where, parameter="1/2")
+        name = "quantile_interpolated" if interpolated else "quantile"
+        return self._aggregated(name, over, where, parameter="1/2")
 
     @overload
     def mode(self, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[T]: ...
@@ -158,6 +200,44 @@ class TallyMethods(Wrapper[T]):
         Example: `Sale.country.top_n_counts(3, over="30d")`
         """
         return self._aggregated("top_n_counts", over, where, parameter=_number("top_n_counts", n))
+
+    @overload
+    def top_values(self: Ordered, n: int, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[list[T]]: ...
+    @overload
+    def top_values(
+        self: Ordered, n: int, *, over: tuple[Length, ...], where: Expr[bool] | None = None
+    ) -> Group[list[T]]: ...
+    def top_values(
+        self: Ordered, n: int, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
+    ) -> Expr[list[T]] | Group[list[T]]:
+        """The `n` greatest values, the greatest first; equal ones are several. The most frequent are `top_n`.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.top_values(3, over="30d")`
+        """
+        return self._aggregated("top_values", over, where, int(_number("top_values", n)))
+
+    @overload
+    def bottom_values(
+        self: Ordered, n: int, *, over: Over = None, where: Expr[bool] | None = None
+    ) -> Expr[list[T]]: ...
+    @overload
+    def bottom_values(
+        self: Ordered, n: int, *, over: tuple[Length, ...], where: Expr[bool] | None = None
+    ) -> Group[list[T]]: ...
+    def bottom_values(
+        self: Ordered, n: int, *, over: Over | tuple[Length, ...] = None, where: Expr[bool] | None = None
+    ) -> Expr[list[T]] | Group[list[T]]:
+        """The `n` least values, the least first; equal ones are several.
+
+        `over=` is how far back it looks: `"7d"`, `"36h"`, or `Window("7d", step="1h")`; a tuple of these gives a group
+        with one feature each; without it, all history. `where=` is a condition on rows.
+
+        Example: `Sale.amount.bottom_values(3, over="30d")`
+        """
+        return self._aggregated("bottom_values", over, where, int(_number("bottom_values", n)))
 
     @overload
     def approx_quantile(self, q: float | str, *, over: Over = None, where: Expr[bool] | None = None) -> Expr[float]: ...

@@ -60,6 +60,7 @@ class Wrapper(Generic[T]):
         n: int = 0,
         parameter: str = "",
         by: Expr[Any] | None = None,
+        second: Expr[Any] | None = None,
     ) -> Expr[Any] | Group[Any]:
         """An aggregate of this value over rows, or a group with one for each window."""
 
@@ -81,6 +82,13 @@ class Wrapper(Generic[T]):
         self, name: str, halflife: str | tuple[str, ...], where: Expr[bool] | None
     ) -> Expr[float] | Group[float]:
         """A decayed aggregate of this value over rows, or a group with one for each half-life."""
+
+    def _where(self, where: Expr[bool] | None, skip_nulls: bool) -> Expr[bool] | None:
+        """The condition on rows, and that the value is not null."""
+        if not skip_nulls:
+            return where
+        present = ~self._call("is_null")
+        return present if where is None else where & present
 
 
 # what an operator or aggregate takes, so that a type checker refuses the others before a definition is run

@@ -74,10 +74,10 @@ def lanes_sql(state: State, facts: str, uses: Iterable[FoldUse]) -> str:
     # a derived column may build on another of the same fold (limbs, then their products): one level a SELECT
     later: dict[str, str] = {}
     for use in uses:
-        fold, value = FOLDS[use.fold], f"v{use.input}"
+        fold, value, names = FOLDS[use.fold], f"v{use.input}", _names(use)
         for suffix, text in fold.sql_derive:
             target = later if suffix.startswith("q") else derived
-            target[f"{value}_{suffix.format(n=use.n)}"] = text.format(v=value, n=use.n)
+            target[f"{names['d']}_{suffix.format(n=use.n)}"] = text.format(**names, n=use.n)
         if any("{rank}" in text for _, text in fold.sql_collect):
             order = f"event_at_us, order_by NULLS FIRST, known_at_us, {ordering(state, use)} NULLS FIRST"
             derived[f"{value}_rank"] = (
@@ -91,10 +91,10 @@ def collected(uses: Iterable[tuple[int, FoldUse]], over: str = "") -> list[str]:
     """The columns that collect folds, named `f<place>_<suffix>`; `over` makes them running ones."""
     columns = []
     for place, use in uses:
-        value = f"v{use.input}"
+        value, names = f"v{use.input}", _names(use)
         chosen = "" if use.filter is None else f" FILTER (WHERE w{use.filter})"
         fold = FOLDS[use.fold]
-        texts = {suffix: text.format(v=value, rank=f"{value}_rank", n=use.n) for suffix, text in fold.sql_collect}
+        texts = {suffix: text.format(**names, rank=f"{value}_rank", n=use.n) for suffix, text in fold.sql_collect}
         for suffix, text in fold.sql_elements:
             texts |= {f"{suffix}{i}": text.format(v=value, i=i) for i in range(1, use.n + 1)}
         columns += [f"{text}{chosen}{over} AS f{place}_{suffix}" for suffix, text in texts.items()]
@@ -122,6 +122,12 @@ def ordering(state: State, use: FoldUse) -> str:
     if use.input is not None and state.inputs[use.input].dtype.kind == "list":
         return f"list_transform(v{use.input}, lambda e: {{'held': e IS NOT NULL, 'item': e}})"
     return f"v{use.input}"
+
+
+def _names(use: FoldUse) -> dict[str, str]:
+    """A fold's input, its second one, and the prefix of what is derived from them."""
+    value = f"v{use.input}"
+    return {"v": value, "u": f"v{use.second}", "d": value if use.second is None else f"{value}_{use.second}"}
 
 
 def zones_of(nodes: Iterable[Node]) -> set[str]:

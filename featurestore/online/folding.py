@@ -31,13 +31,15 @@ Merge = Callable[[Sequence[FoldState]], FoldState]
 
 class Folding:
     """What is computed from the rows of a state: `lifts`, `merges` and `empties` by the place of the fold, and whether
-    only the `last` row counts, so that older ones need no look."""
+    only the `last` row counts, so that older ones need no look. With `sequential`, a summary cannot take one more row,
+    which may have happened between its own."""
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.lifts: list[Lift] = [_lift(use) for use in state.folds]
         self.merges: list[Merge] = [_merge(use) for use in state.folds]
         self.empties: list[FoldState] = [FOLDS[use.fold].empty if use.by is None else [] for use in state.folds]
+        self.sequential = any(FOLDS[use.fold].sequential for use in state.folds)
         self.last = [use.by is None and FOLDS[use.fold].near == "last" and use.n == 0 for use in state.folds]
 
     def summary(self, rows: Sequence[Row]) -> list[Any]:
@@ -79,6 +81,9 @@ def _count(use: FoldUse) -> Lift:
 
 def _plain(use: FoldUse) -> Lift:
     make, n, place = FOLDS[use.fold].lift, use.n, VALUES + (use.input or 0)
+    if use.second is not None:
+        values = _values(use)
+        return lambda columns, low, high: make(values(columns, low, high), (), n)
 
     def lift(columns: Columns, low: int, high: int) -> FoldState:
         column = columns[place]
@@ -88,13 +93,13 @@ def _plain(use: FoldUse) -> Lift:
 
 
 def _ordered(use: FoldUse) -> Lift:
-    fold, n, place = FOLDS[use.fold], use.n, None if use.input is None else VALUES + use.input
+    fold, n, values = FOLDS[use.fold], use.n, _values(use)
     make, near, most = fold.lift, fold.near, use.n or 1
 
     def lift(columns: Columns, low: int, high: int) -> FoldState:
         if near and low < high:  # the others cannot come first, or last
             low, high = outermost(near, columns[EVENT], low, high, most)
-        return make(_part(columns, place, low, high), _ranks(columns, low, high), n)
+        return make(values(columns, low, high), _ranks(columns, low, high), n)
 
     return lift
 
@@ -124,12 +129,12 @@ def _nearest(use: FoldUse, one: Callable[..., FoldState]) -> Lift:
 
 
 def _by_category(use: FoldUse) -> Lift:
-    fold, n, place = FOLDS[use.fold], use.n, None if use.input is None else VALUES + use.input
+    fold, n, values = FOLDS[use.fold], use.n, _values(use)
     by = VALUES + (use.by or 0)
 
     def lift(columns: Columns, low: int, high: int) -> FoldState:
         ranks = _ranks(columns, low, high) if fold.ordered else ()
-        return lift_by(fold, _part(columns, by, low, high), _part(columns, place, low, high), ranks, n)
+        return lift_by(fold, _part(columns, by, low, high), values(columns, low, high), ranks, n)
 
     return lift
 
@@ -143,6 +148,16 @@ def _filtered(lift: Lift, place: int) -> Lift:
         return lift(chosen(columns, places), 0, len(places))
 
     return filtered
+
+
+def _values(use: FoldUse) -> Callable[[Columns, int, int], list[Any]]:
+    """What a fold is given of some rows: the values of its input, or pairs of them and those of the second."""
+    first, second = (None if each is None else VALUES + each for each in (use.input, use.second))
+    if second is None:
+        return lambda columns, low, high: _part(columns, first, low, high)
+    return lambda columns, low, high: list(
+        zip(_part(columns, first, low, high), _part(columns, second, low, high), strict=True)
+    )
 
 
 def _part(columns: Columns, place: int | None, low: int, high: int) -> list[Any]:

@@ -237,7 +237,7 @@ class Tree:
 
     def _update(self, path: list[tuple[bytes, Node, int]], row: Row, *, recompute: bool) -> None:
         """Bring the summaries on a row's way up to date, from the leaf to the root."""
-        one = None if recompute else self.folding.summary([row])
+        one = None if recompute or self.folding.sequential else self.folding.summary([row])
         level = TOP - len(path) + 1
         for name, node, prefix in reversed(path):
             kids = node["kids"]

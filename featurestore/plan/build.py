@@ -124,7 +124,8 @@ def _state(scan: Scan, key: tuple[str, ...], aggregates: list[Aggregate]) -> tup
         place = None if node.input is None else _place(inputs, node.input)
         test = None if node.where is None else _place(filters, node.where)
         n = node.input.dtype.length if node.input and FOLDS[row.fold].sql_elements else node.n
-        use = FoldUse(row.fold, place, test, n, None if node.by is None else _place(inputs, node.by))
+        by, second = (None if each is None else _place(inputs, each) for each in (node.by, node.second))
+        use = FoldUse(row.fold, place, test, n, by, second)
         places[node] = _place(folds, use)
     if len(filters) > MOST_FILTERS:
         raise InvalidDefinition(

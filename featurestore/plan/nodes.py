@@ -63,13 +63,14 @@ class Scan:
 @dataclass(frozen=True, slots=True)
 class FoldUse:
     """A fold of one input over the rows that pass one filter, or one for each value of another input; all are places in
-    the state's lists."""
+    the state's lists. `second` is the other input of a fold of pairs."""
 
     fold: str
     input: int | None
     filter: int | None
     n: int
     by: int | None = None
+    second: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

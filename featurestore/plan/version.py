@@ -44,9 +44,15 @@ def state_id(
 ) -> str:
     """The name under which a state is stored: readable, and different whenever its content would be."""
     parts = [[meaning_of_node(node) for node in nodes] for nodes in (inputs, filters)]
-    uses = [[use.fold, use.input, use.filter, use.n, *([] if use.by is None else [use.by])] for use in folds]
+    uses = [[use.fold, use.input, use.filter, use.n, *_more(use)] for use in folds]
     meaning = digest([RULES, tzdata_version(), meaning_of_scan(scan), list(key), parts, uses])
     return f"{scan.source}.{'+'.join(key)}.{meaning}"
+
+
+def _more(use: FoldUse) -> list[object]:
+    """What few folds have, so that the others keep their names."""
+    by: list[object] = [] if use.by is None else [use.by]
+    return by if use.second is None else [*by, {"second": use.second}]
 
 
 def view_version(spec: ViewSpec, scan: Scan | None) -> str:
@@ -92,7 +98,9 @@ def _meaning(node: Node, parts: Mapping[Node, list[object]]) -> list[object]:
         case Aggregate():
             below = [_meaning(each, parts) if each else None for each in (node.input, node.where)]
             by = _meaning(node.by, parts) if node.by else None
-            more = [node.parameter, by] if node.parameter or node.by else []
+            more: list[object] = [node.parameter, by] if node.parameter or node.by else []
+            if node.second:
+                more.append({"second": _meaning(node.second, parts)})
             return ["aggregate", node.function, node.source, _meaning_of_span(node.span), node.n, *below, *more]
         case Default():
             return ["default", _meaning(Literal(node.value, node.dtype), {}), _meaning(node.input, parts)]

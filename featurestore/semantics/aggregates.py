@@ -11,7 +11,18 @@ from typing import Final
 
 from featurestore.semantics import exact
 from featurestore.semantics.dtypes import DECIMAL, FLOAT64, INT64, LIST, ORDERED, SCALARS, VECTOR, DType, list_of
-from featurestore.semantics.folding import decays, decimals, recency, sketches, tallies, vectors
+from featurestore.semantics.folding import (
+    decays,
+    decimals,
+    extremes,
+    gaps,
+    moments,
+    pairs,
+    recency,
+    sketches,
+    tallies,
+    vectors,
+)
 from featurestore.semantics.folding.row import Aggregate, Asked, Finished, State
 from featurestore.semantics.instants import INT64_MAX, INT64_MIN
 
@@ -203,6 +214,15 @@ AGGREGATES: Final[tuple[Aggregate, ...]] = (
         doc="Values of the latest n rows, oldest first.",
     ),
     Aggregate(
+        "first_n",
+        (*SCALARS, DECIMAL),
+        list_of,
+        "first_n",
+        lambda state: ((tuple(entry[3] for entry in state) if state else None), False),
+        "list_transform({f}_e, lambda e: e.v)",
+        doc="Values of the earliest n rows, oldest first.",
+    ),
+    Aggregate(
         "distinct_count",
         (*SCALARS, DECIMAL),
         lambda _: INT64,
@@ -211,17 +231,21 @@ AGGREGATES: Final[tuple[Aggregate, ...]] = (
         "coalesce({f}_n, 0)",
         doc="Number of different values that are not null, exactly.",
     ),
+    *extremes.AGGREGATES,
+    *pairs.AGGREGATES,
+    *moments.AGGREGATES,
     *decimals.AGGREGATES,
     *vectors.AGGREGATES,
     *tallies.AGGREGATES,
     *sketches.AGGREGATES,
     *recency.AGGREGATES,
+    *gaps.AGGREGATES,
     *decays.AGGREGATES,
 )
 
 AGGREGATE_NAMES: Final = tuple(dict.fromkeys(row.name for row in AGGREGATES))
 DECAYED: Final = frozenset(row.name for row in decays.AGGREGATES)
-TIMED: Final = DECAYED | {row.name for row in recency.AGGREGATES}
+TIMED: Final = DECAYED | {row.name for row in (*recency.AGGREGATES, *gaps.AGGREGATES)}
 """The aggregates that a source without times cannot have."""
 
 

@@ -51,6 +51,11 @@ def digits_to_float(number: int, digits: int) -> float:
     return value + float(number) * scale
 
 
+def signed_float(number: int, digits: int) -> float:
+    """An integer as a float: that of its size, with its sign."""
+    return -digits_to_float(-number, digits) if number < 0 else digits_to_float(number, digits)
+
+
 def squared_deviation(n: int, total: int, squares: int, digits: int) -> float:
     """n * sum((x - mean)^2) in squared units: exact until it becomes a float."""
     return digits_to_float(n * squares - total * total, digits)
@@ -108,4 +113,7 @@ MACROS: Final[dict[str, str]] = {
     "4294967296.0::DOUBLE})",
     "fs_deviation(coefficients)": "fs_digits(coefficients).v + CAST(fs_digits(coefficients).c AS "
     "DOUBLE) * fs_digits(coefficients).s",
+    # signed_float() above: what is left after the last carry has the sign of the whole
+    "fs_signed(coefficients)": "list_transform([coefficients], lambda given: CASE WHEN fs_digits(given).c < 0 THEN "
+    "-fs_deviation(list_transform(given, lambda k: -k)) ELSE fs_deviation(given) END)[1]",
 }

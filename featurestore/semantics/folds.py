@@ -17,22 +17,13 @@ from typing import Any, Final
 
 from featurestore.semantics import exact
 from featurestore.semantics.dtypes import Value
-from featurestore.semantics.folding import decays, recency, sketches, tallies, vectors
+from featurestore.semantics.folding import decays, extremes, gaps, moments, pairs, recency, sketches, tallies, vectors
 from featurestore.semantics.folding.row import ADDED, COUNTED, Fold, Rank, Selection, State
 from featurestore.semantics.folding.row import either as _either
 from featurestore.semantics.folding.row import present as _present
+from featurestore.semantics.folding.row import rank_key as _rank_key
 
 __all__ = ["FOLDS", "Fold", "Rank", "State"]
-
-
-def _rank_key(entry: Sequence[Any]) -> tuple[Any, ...]:
-    event_at, order, known_at, value = entry
-    return (event_at, order is not None, order, known_at, value is not None, _sortable(value))
-
-
-def _sortable(value: Value) -> Any:
-    """Lists are ordered item by item, null before all others."""
-    return [(item is not None, item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _entry(value: Value, event_at: Any, order: Any, known_at: Any) -> list[Any]:
@@ -212,6 +203,17 @@ FOLDS: Final[dict[str, Fold]] = {
             selection=Selection("last", _farthest),
         ),
         Fold(
+            "first_n",
+            [],
+            lambda values, ranks, n: sorted(_entries(values, ranks), key=_rank_key)[:n],
+            lambda states, n: sorted(chain.from_iterable(states), key=_rank_key)[:n],
+            (("e", "arg_min({{'r': {rank}, 'v': {v}}}, {rank}, {n})"),),
+            ordered=True,
+            sql_merge=("list_slice(list_sort(flatten(list({c}) FILTER (WHERE {c} IS NOT NULL))), 1, {n})",),
+            near="first",
+            cost="O(n of first_n)",
+        ),
+        Fold(
             "distinct",
             [],
             lambda values, _, __: sorted(set(_present(values))),
@@ -219,10 +221,14 @@ FOLDS: Final[dict[str, Fold]] = {
             (("n", "count(DISTINCT {v})"),),
             cost="O(distinct values)",
         ),
+        *extremes.FOLDS,
+        *pairs.FOLDS,
+        *moments.FOLDS,
         *vectors.FOLDS,
         *tallies.FOLDS,
         *sketches.FOLDS,
         *recency.FOLDS,
+        *gaps.FOLDS,
         *decays.FOLDS,
     )
 }

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 from featurestore.semantics import exact
-from featurestore.semantics.folding import decays, sketches, tallies
+from featurestore.semantics.folding import decays, gaps, moments, pairs, sketches, tallies
 from featurestore.semantics.instants import FIRST_US, LAST_US
 from featurestore.semantics.kernels.table import macros_used
 
@@ -19,7 +19,16 @@ _INSTANTS: Final = {
     "fs_instant(x)": f"CAST(CAST(TRY_CAST(CAST(TRY_CAST(CAST(x AS HUGEINT) - ({FIRST_US}) AS UBIGINT) AS HUGEINT) "
     f"+ {_ABOVE} AS UBIGINT) AS HUGEINT) - {_ABOVE} + ({FIRST_US}) AS BIGINT)",
 }
-MACROS: Final[dict[str, str]] = {**exact.MACROS, **tallies.MACROS, **sketches.MACROS, **decays.MACROS, **_INSTANTS}
+MACROS: Final[dict[str, str]] = {
+    **exact.MACROS,
+    **tallies.MACROS,
+    **sketches.MACROS,
+    **decays.MACROS,
+    **pairs.MACROS,
+    **gaps.MACROS,
+    **moments.MACROS,
+    **_INSTANTS,
+}
 EVERYWHERE: Final = ("fs_floor_div(a, b)", "fs_finite(x)", "fs_instant(x)")
 """Those that reading rows and meeting windows take, whatever the features are."""
 _CALLED: Final = re.compile(r"\b(fs_\w+)\(")

@@ -18,6 +18,7 @@ from featurestore import (
     Source,
     feature,
     rows,
+    time_between,
 )
 from featurestore.errors import DefinitionError, DuplicateName, InvalidDefinition, TypeMismatch
 from featurestore.plan.build import plan_feature_set
@@ -140,6 +141,7 @@ def made(base: type = FeatureView, **body: Any) -> Any:
         ({"by": {"a b": rows()}}, InvalidDefinition, "'by_a b' is no name for a feature"),
         ({"by": {"fr": 1}}, InvalidDefinition, r"`Made.by\['fr'\]` is an int, not a feature"),
         ({"by": {}}, InvalidDefinition, "`Made.by` is a dict, not a feature"),
+        ({"gap": time_between()}, InvalidDefinition, "`Made.gap` is a TimeBetween, not a feature"),
         ({"by": {"x": Sale.amount}}, InvalidDefinition, "a column of rows, not a value"),
         ({"a": {"b_c": rows()}, "a_b": {"c": rows()}}, DuplicateName, "two features `a_b_c`"),
         ({"a": feature(rows(over=("1d", "2d")), name="b"), "b_1d": rows()}, DuplicateName, "two features `b_1d`"),

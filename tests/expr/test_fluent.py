@@ -18,6 +18,7 @@ from featurestore.expr.row_functions import (
     first_at,
     last_at,
     share,
+    time_between,
     time_since_first,
     time_since_last,
 )
@@ -94,6 +95,18 @@ def test_an_expression_has_a_type_and_reads_as_written(expr: Expr[Any], printed:
         (flag.first(over="7d"), "first", BOOL),
         (flag.last(over="7d"), "last", BOOL),
         (moment.last_n(3, over="7d"), "last_n", list_of(TIMESTAMP)),
+        (whole.skewness(over="7d"), "skewness", FLOAT64),
+        (whole.kurtosis(over="7d", population=True), "kurtosis_pop", FLOAT64),
+        (whole.covariance(whole, over="7d"), "covariance", FLOAT64),
+        (whole.correlation(number, over="7d"), "correlation", FLOAT64),
+        (number.slope(whole, over="7d"), "slope", FLOAT64),
+        (whole.quantile(0.9, over="7d", interpolated=True), "quantile_interpolated", FLOAT64),
+        (time_between(over="7d").mean(), "time_between_mean", FLOAT64),
+        (flag.first_n(3, over="7d"), "first_n", list_of(BOOL)),
+        (flag.max_by(moment, over="7d"), "max_by", BOOL),
+        (text.min_by(number, over="7d"), "min_by", STRING),
+        (day.top_values(3, over="7d"), "top_values", list_of(DATE)),
+        (text.bottom_values(3, over="7d"), "bottom_values", list_of(STRING)),
         (text.distinct_count(over="7d"), "distinct_count", INT64),
         (text.approx_distinct_count(over="7d"), "approx_distinct_count", INT64),
         (moment.quantile("1/3", over="7d"), "quantile", TIMESTAMP),
@@ -128,8 +141,17 @@ def test_each_aggregate_is_a_method(expr: Expr[Any], function: str, dtype: objec
         (number.quantile("1/3"), "S.number.quantile('1/3')"),
         (number.median(), "S.number.quantile(0.5)"),
         (text.top_n(3), "S.text.top_n(3)"),
+        (text.top_values(3), "S.text.top_values(3)"),
+        (number.var(population=True), "S.number.var(population=True)"),
+        (number.median(over="7d", interpolated=True), 'S.number.quantile(0.5, over="7d", interpolated=True)'),
+        (number.covariance(whole, population=True), "S.number.covariance(S.whole.to_float(), population=True)"),
+        (time_between(over="7d", where=flag).max(), 'time_between(over="7d", where=S.flag).max()'),
+        (text.max_by(-number, over="7d", where=flag), 'S.text.max_by(-S.number, over="7d", where=S.flag)'),
+        (text.min_by(day, skip_nulls=True), "S.text.min_by(S.day, where=~S.text.is_null())"),
         (number.sum(where=flag, by=text), "S.number.sum(where=S.flag, by=S.text)"),
         (rows(by=text).get("food"), "rows(by=S.text).get('food')"),
+        (rows(by=text, null_category="?"), "rows(by=coalesce(S.text, '?'))"),
+        (whole.max(by=day, null_category=date(1970, 1, 1)), "S.whole.max(by=coalesce(S.day, date(1970, 1, 1)))"),
         (as_of() - last_at(), "(as_of() - last_at())"),
         (number.decayed_sum(halflife="36h", where=flag), 'S.number.decayed_sum(halflife="36h", where=S.flag)'),
         (decayed_rows(halflife="1d"), 'decayed_rows(halflife="1d")'),
@@ -149,6 +171,7 @@ def test_what_is_made_of_windows_is_a_group() -> None:
         share(flag, over=("1d", "7d")),
         time_since_last(over=("1d", "7d")),
         time_since_first(over=("1d", "7d")),
+        time_between(over=("1d", "7d")).mean(),
     ):
         assert isinstance(made, Group)
         assert list(made) == ["1d", "7d"]
@@ -260,9 +283,18 @@ def test_an_operator_names_the_types_it_does_not_take(make: Callable[[], object]
         (lambda: flag.quantile(0.5), "`quantile` does not take bool"),
         (lambda: text.quantile(0.5), "`quantile` does not take string"),
         (lambda: rows(by=number), "`by=` of `rows` takes categories, not float64"),
+        (
+            lambda: number.sum(by=text, null_category=3),  # type: ignore[call-overload]
+            "`null_category=` of `sum` is int64, and its categories are string",
+        ),
         (lambda: flag.min(), "`min` does not take bool"),
         (lambda: moment.var(), "`var` does not take timestamp"),
         (lambda: number.sum(where=number), "`where=` of `sum` takes a condition, not float64"),  # type: ignore[arg-type]
+        (lambda: text.max_by(flag), "`max_by` does not take bool as its second column"),  # type: ignore[arg-type]
+        (lambda: number.slope(moment), "`slope` does not take timestamp as its second column"),  # type: ignore[arg-type]
+        (lambda: text.covariance(number), "`covariance` does not take string"),  # type: ignore[misc]
+        (lambda: moment.median(interpolated=True), "`quantile_interpolated` does not take timestamp"),  # type: ignore[call-overload]
+        (lambda: flag.top_values(2), "`top_values` does not take bool"),  # type: ignore[misc]
         (lambda: number + None, "None cannot stand in an expression"),  # type: ignore[operator]
         (lambda: number + {1}, "{1} cannot stand in an expression"),  # type: ignore[operator]
     ],
@@ -291,6 +323,10 @@ def test_an_aggregate_names_the_type_it_does_not_take(make: Callable[[], object]
         (lambda: number.sum(over=("1d", "2d"))["3d"], "this group has no window '3d'"),
         (lambda: number.last_n(0), "`last_n` takes a number of rows, not 0"),
         (lambda: number.last_n(True), "`last_n` takes a number of rows, not True"),
+        (lambda: number.first_n(10_001), "`first_n` takes a number of rows, not 10001"),
+        (lambda: number.top_values(0), "`top_values` takes a number of values, not 0"),
+        (lambda: text.max_by(3), "`max_by` takes a second column, not 3"),  # type: ignore[arg-type]
+        (lambda: text.max_by(other), "`max_by` reads columns of two sources"),
         (lambda: number.quantile(1.5), "`quantile` takes a share of the values, not 1.5"),
         (lambda: number.quantile("half"), "`quantile` takes a share of the values, not 'half'"),
         (lambda: number.quantile("1/0"), "`quantile` takes a share of the values, not '1/0'"),
@@ -300,6 +336,9 @@ def test_an_aggregate_names_the_type_it_does_not_take(make: Callable[[], object]
             "`approx_quantile` takes a share of the values, not '0.0000000000001'",
         ),
         (lambda: text.top_n(0), "`top_n` takes a number of values, not 0"),
+        (lambda: rows(null_category="a"), "`null_category=` of `rows` needs `by=`"),  # type: ignore[call-overload]
+        (lambda: rows(by=flag, null_category=False), "`null_category=False` of `rows` is a category already"),
+        (lambda: rows(by=1, null_category=2), "`by=` of `rows` takes a column, not 1"),  # type: ignore[call-overload]
         (lambda: rows(by="text"), "`by=` of `rows` takes a column, not 'text'"),  # type: ignore[call-overload]
         (lambda: rows(by=as_of()), "`rows` is given `as_of()`, which is known only when the question comes"),
         (lambda: rows(by=Expr(Literal("a", STRING))), "`by=` of `rows` reads no column of a source"),

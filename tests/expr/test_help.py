@@ -11,6 +11,8 @@ from featurestore import Column, EventTime, Source
 from featurestore.expr.aggregations import AggregateMethods
 from featurestore.expr.decays import DecayMethods
 from featurestore.expr.fluent import Expr, Group
+from featurestore.expr.pairs import PairMethods
+from featurestore.expr.spreads import SpreadMethods
 from featurestore.expr.tallies import TallyMethods
 from featurestore.expr.texts import TextMethods
 
@@ -19,6 +21,7 @@ class Sale(Source):
     """What the examples are about."""
 
     amount: Column[float]
+    pieces: Column[int]
     paid: Column[bool]
     country: Column[str]
     coupon: Column[str]
@@ -28,7 +31,7 @@ class Sale(Source):
 
 METHODS = {
     name: method
-    for kind in (AggregateMethods, TallyMethods, DecayMethods)
+    for kind in (AggregateMethods, TallyMethods, DecayMethods, PairMethods, SpreadMethods)
     for name, method in vars(kind).items()
     if inspect.isfunction(method) and not name.startswith("_")
 }

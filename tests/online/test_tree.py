@@ -25,6 +25,7 @@ STATE = State(
     "S.k", SCAN, ("k",), (ColumnRef("S", "x", INT64),), (), (FoldUse("whole", 0, None, 0), FoldUse("last", 0, None, 0))
 )
 FOLDING = Folding(STATE)
+GAPS = Folding(State("S.k", SCAN, ("k",), (ColumnRef("S", "x", INT64),), (), (FoldUse("gaps", None, None, 0),)))
 
 
 def row(event: int, known: int, row_id: int, value: int) -> Row:
@@ -105,6 +106,22 @@ def test_a_window_reads_as_from_a_list_of_rows(rows: list[Row], low: int, length
     as_of = low + length + later
     assert read(tree, low, low + length, as_of) == expected(rows, low, low + length, as_of)
     assert read(tree, -(2**63), 2**62, 2**62) == expected(rows, -(2**63), 2**62, 2**62)
+
+
+@given(rows=histories(), low=EVENTS, length=st.integers(1, 2**43), random=st.randoms())
+def test_a_row_between_others_parts_the_gap_between_them(rows: list[Row], low: int, length: int, random: Any) -> None:
+    """A summary of neighbours is that of all rows below it, in whatever order they came."""
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    tree = Tree(GAPS, {ROOT: None})
+    assert all(tree.insert(list(each)) for each in shuffled)
+    seen = sorted(each[0] for each in rows if low <= each[0] < low + length)
+    missing: set[bytes] = set()
+    [(pieces, summaries)] = tree.collect((low, low + length), 2**62, missing)
+    found = GAPS.merges[0]([*(GAPS.lifts[0](*piece) for piece in pieces), *(summary[1] for summary in summaries)])
+    gaps = [later - sooner for sooner, later in pairwise(seen)]
+    assert not missing
+    assert found == ([seen[0], seen[-1], min(gaps, default=None), max(gaps, default=None)] if seen else None)
 
 
 @given(rows=histories(), bounds=st.lists(EVENTS, min_size=2, max_size=6), later=st.integers(-(2**20), 100))

@@ -14,7 +14,7 @@ from featurestore.semantics.aggregates import DECAYED
 from featurestore.semantics.windows import Span
 from tests.parity.voices import bits, plan_of, said_by_duckdb, said_by_redis, said_by_reference
 from tests.strategies import Case, Question, make_source, make_view
-from tests.strategies.expressions import PARAMETERS, uses_of
+from tests.strategies.expressions import NUMBERED, PARAMETERS, uses_of
 from tests.strategies.sources import COLUMNS, User
 from tests.strategies.values import NOW_US
 
@@ -46,10 +46,11 @@ def test_every_aggregate_of_many_values_says_the_same(client: redis.Redis, over_
     category = ColumnRef(SOURCE.__name__, "place", columns[next(d for d in columns if d.kind == "string")].dtype)
     nodes = []
     for row, dtype in uses_of(SOURCE):
-        n = 3_600_000_000 if row.name in DECAYED else 2 if row.name == "last_n" else 0
+        n = 3_600_000_000 if row.name in DECAYED else 2 if row.name in NUMBERED else 0
         span = Span(63 * n, n) if row.name in DECAYED else Span(over_us)
         parameter = PARAMETERS.get(row.name, ("",))[0]
-        nodes.append(aggregate(row.name, columns[dtype] if dtype else None, None, span, n, parameter))
+        second = columns[row.second[0]] if row.second else None
+        nodes.append(aggregate(row.name, columns[dtype] if dtype else None, None, span, n, parameter, None, second))
     nodes += [
         aggregate(node.function, node.input, None, node.span, by=category)
         for node in nodes

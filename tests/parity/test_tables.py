@@ -12,6 +12,7 @@ from featurestore import Source
 from featurestore.expr.build import aggregate
 from featurestore.expr.fluent import Expr
 from featurestore.expr.nodes import Call, ColumnRef, Node, walk
+from featurestore.plan.build import MOST_FILTERS
 from featurestore.semantics.aggregates import AGGREGATES, TIMED
 from featurestore.semantics.dtypes import KEYS
 from featurestore.semantics.scalars import SCALAR_ROWS
@@ -26,13 +27,21 @@ EXAMPLES = settings(max_examples=8)
 
 @st.composite
 def cases_of_all_aggregates(draw: st.DrawFn) -> Case:
-    """A view with every row of the table for every type it takes."""
+    """Views with every row of the table for every type it takes, in each as many as it may have conditions."""
     source = draw(source_classes())
     nodes = [draw(aggregates(source, use)) for use in uses_of(source)]
     assert {node.function for node in nodes} >= {row.name for row in AGGREGATES} - TIMED
-    view = make_view("All", {f"a{i}": Expr(node) for i, node in enumerate(nodes)}, source=source, entity=User)
+    views = tuple(
+        make_view(
+            f"All{start}",
+            {f"a{i}": Expr(node) for i, node in enumerate(nodes[start : start + MOST_FILTERS], start)},
+            source=source,
+            entity=User,
+        )
+        for start in range(0, len(nodes), MOST_FILTERS)
+    )
     rows = {source.__name__: draw(histories(source))}
-    return Case((view,), rows, tuple(draw(st.lists(questions((view,), rows), min_size=3, max_size=3))))
+    return Case(views, rows, tuple(draw(st.lists(questions(views, rows), min_size=3, max_size=3))))
 
 
 @st.composite

@@ -128,6 +128,10 @@ def test_r20_parameters_and_categories_are_part_of_the_meaning() -> None:
         lambda event: event.at.last(),
         lambda event: last_at(),
         lambda event: event.x.last_at(),
+        lambda event: event.x.quantile(0.5, interpolated=True),
+        lambda event: event.x.max_by(event.at),
+        lambda event: event.x.max_by(event.user_id),
+        lambda event: event.x.min_by(event.user_id),
     ]
     assert len({planned(more=more).version for more in made}) == len(made)
     assert planned(more=made[0]).views[0].state == planned(more=made[1]).views[0].state

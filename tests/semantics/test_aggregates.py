@@ -18,7 +18,7 @@ from featurestore.semantics.folds import FOLDS
 from featurestore.semantics.windows import Span
 from tests.reference import Seen, aggregated
 from tests.reference_functions import entered, summed
-from tests.strategies.expressions import AGGREGATE_USES, PARAMETERS
+from tests.strategies.expressions import AGGREGATE_USES, NUMBERED, PARAMETERS, seconds_of
 from tests.strategies.values import nullable, values
 
 # a share of the examples for each row of the table, since there are many rows
@@ -39,14 +39,21 @@ def test_r9_an_aggregate_gives_the_bits_of_the_reference(
     row: Aggregate, dtype: DType | None, data: st.DataObject
 ) -> None:
     """Lifted and finished, every row of the table gives type, bits and overflow of the reference."""
-    given, n = data.draw(rows(dtype or INT64)), 3 if row.name in {"last_n", *DECAYED} else 0
+    given, n = data.draw(rows(dtype or INT64)), 3 if row.name in {*NUMBERED, *DECAYED} else 0
+    other = data.draw(st.sampled_from(seconds_of(row))) if row.second else INT64
+    seconds = data.draw(st.lists(nullable(values(other)).map(entered), min_size=len(given), max_size=len(given)))
     parameter = data.draw(st.sampled_from(PARAMETERS.get(row.name, ("",))))
     ranks = [(event_at, order, known_at) for _, event_at, order, known_at in given]
-    state = FOLDS[row.fold].lift([value for value, *_ in given], ranks, n)
+    alone = [value for value, *_ in given]
+    state = FOLDS[row.fold].lift(list(zip(alone, seconds, strict=True)) if row.second else alone, ranks, n)
     finished = row.finished(state, Asked(100, n, parameter))
     column = None if dtype is None else ColumnRef("S", "v", dtype)
-    node = Node(row.name, column, None, Span(), row.gives(dtype or INT64), "S", n, parameter)
-    seen = [Seen(event_at, known_at, "", order, {"v": value}) for value, event_at, order, known_at in given]
+    second = ColumnRef("S", "u", other) if row.second else None
+    node = Node(row.name, column, None, Span(), row.gives(dtype or INT64), "S", n, parameter, None, second)
+    seen = [
+        Seen(event_at, known_at, "", order, {"v": value, "u": other})
+        for (value, event_at, order, known_at), other in zip(given, seconds, strict=True)
+    ]
     expected = aggregated(node, seen, 100)
     assert repr(finished) == repr(expected)  # floats are printed by their bits
 

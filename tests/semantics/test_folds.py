@@ -14,12 +14,16 @@ from featurestore.semantics.aggregates import AGGREGATES
 from featurestore.semantics.dtypes import INT64, DType
 from featurestore.semantics.folds import FOLDS, Fold, Rank, State
 from tests.reference_functions import entered
-from tests.strategies.expressions import AGGREGATE_USES
+from tests.strategies.expressions import AGGREGATE_USES, seconds_of
 from tests.strategies.values import nullable, values
 
 USES = [
-    (FOLDS[name], dtype) for name, dtype in dict.fromkeys((row.fold, dtype or INT64) for row, dtype in AGGREGATE_USES)
+    (FOLDS[name], dtype, second)
+    for name, dtype, second in dict.fromkeys(
+        (row.fold, dtype or INT64, seconds_of(row)[0] if row.second else None) for row, dtype in AGGREGATE_USES
+    )
 ]
+NAMES = [f"{fold.name}-{dtype}" for fold, dtype, _ in USES]
 
 Row = tuple[Any, Rank]
 # a share of the examples for each row of the table, since there are many rows
@@ -27,11 +31,14 @@ FEWER = settings(max_examples=max(1, settings().max_examples // 8))
 
 
 @cache
-def rows(dtype: DType) -> st.SearchStrategy[list[Row]]:
-    """Values with their ranks: few instants and orders, so that most rows tie."""
+def rows(dtype: DType, second: DType | None) -> st.SearchStrategy[list[Row]]:
+    """Values, or pairs, with their ranks: few instants and orders, so that most rows tie."""
     few = st.integers(0, 2)
     rank: st.SearchStrategy[Rank] = st.tuples(few, nullable(few), few)
-    return st.lists(st.tuples(nullable(values(dtype)).map(entered), rank), max_size=8)
+    given = nullable(values(dtype)).map(entered)
+    if second is not None:
+        given = st.tuples(given, nullable(values(second)).map(entered))
+    return st.lists(st.tuples(given, rank), max_size=8)
 
 
 def lifted(fold: Fold, given: list[Row], n: int) -> State:
@@ -43,27 +50,34 @@ def merged(fold: Fold, given: list[Row], n: int, data: st.DataObject) -> State:
     """The state of these rows by some tree of merges."""
     if len(given) < 2 or data.draw(st.integers(0, 4)) == 0:
         return lifted(fold, given, n)
+    if fold.sequential:  # no row of one part happens between rows of the other
+        given = sorted(given, key=lambda row: row[1][0])
     cut = data.draw(st.integers(0, len(given)))
     divide = merged if 0 < cut < len(given) else lambda fold, part, n, _: lifted(fold, part, n)
-    return fold.merge([divide(fold, given[:cut], n, data), divide(fold, given[cut:], n, data)], n)
+    parts = [divide(fold, given[:cut], n, data), divide(fold, given[cut:], n, data)]
+    return fold.merge(data.draw(st.permutations(parts)), n)
 
 
-@pytest.mark.parametrize(("fold", "dtype"), USES, ids=[f"{fold.name}-{dtype}" for fold, dtype in USES])
+@pytest.mark.parametrize(("fold", "dtype", "second"), USES, ids=NAMES)
 @FEWER
 @given(data=st.data())
-def test_r5_any_tree_of_merges_is_the_state_of_all_rows(fold: Fold, dtype: DType, data: st.DataObject) -> None:
+def test_r5_any_tree_of_merges_is_the_state_of_all_rows(
+    fold: Fold, dtype: DType, second: DType | None, data: st.DataObject
+) -> None:
     """Rows in any order, cut anywhere and merged in any tree give the state of all at once."""
-    given, n = data.draw(rows(dtype)), data.draw(st.integers(1, 4))
+    given, n = data.draw(rows(dtype, second)), data.draw(st.integers(1, 4))
     shuffled = data.draw(st.permutations(given))
     assert merged(fold, shuffled, n, data) == lifted(fold, given, n)
 
 
-@pytest.mark.parametrize(("fold", "dtype"), USES, ids=[f"{fold.name}-{dtype}" for fold, dtype in USES])
+@pytest.mark.parametrize(("fold", "dtype", "second"), USES, ids=NAMES)
 @FEWER
 @given(data=st.data())
-def test_merging_takes_nothing_and_changes_no_state(fold: Fold, dtype: DType, data: st.DataObject) -> None:
+def test_merging_takes_nothing_and_changes_no_state(
+    fold: Fold, dtype: DType, second: DType | None, data: st.DataObject
+) -> None:
     """The empty state adds nothing, merging leaves both sides as they were, and a state can be stored as it is."""
-    state = lifted(fold, data.draw(rows(dtype)), 2)
+    state = lifted(fold, data.draw(rows(dtype, second)), 2)
     stored = json.dumps(state)
     assert lifted(fold, [], 2) == fold.empty
     assert fold.merge([fold.empty, state], 2) == state == fold.merge([state, fold.empty], 2) == fold.merge([state], 2)
@@ -71,12 +85,14 @@ def test_merging_takes_nothing_and_changes_no_state(fold: Fold, dtype: DType, da
     assert json.loads(stored) == state == json.loads(json.dumps(state))
 
 
-@pytest.mark.parametrize(("fold", "dtype"), USES, ids=[f"{fold.name}-{dtype}" for fold, dtype in USES])
+@pytest.mark.parametrize(("fold", "dtype", "second"), USES, ids=NAMES)
 @FEWER
 @given(data=st.data())
-def test_the_shorter_way_to_the_state_of_one_row_gives_the_same(fold: Fold, dtype: DType, data: st.DataObject) -> None:
+def test_the_shorter_way_to_the_state_of_one_row_gives_the_same(
+    fold: Fold, dtype: DType, second: DType | None, data: st.DataObject
+) -> None:
     """A fold that has `one` gives by it what `lift` gives."""
-    for value, rank in data.draw(rows(dtype)) if fold.one is not None else ():
+    for value, rank in data.draw(rows(dtype, second)) if fold.one is not None else ():
         assert fold.one(value, *rank) == fold.lift([value], [rank], 0)
 
 

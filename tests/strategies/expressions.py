@@ -81,11 +81,14 @@ FAMILIES = {DECIMAL: _DECIMALS[:1], LIST: (list_of(STRING), list_of(INT64)), VEC
 _SHARES = ("1/2", "0/1", "9/10", "1/3", "1/1", "999999999999/1000000000000")
 PARAMETERS = {
     "quantile": _SHARES,
+    "quantile_interpolated": _SHARES,
     "approx_quantile": _SHARES,
     "top_n": ("1", "2", "3", "100"),
     "top_n_counts": ("1", "2", "3", "100"),
 }
 """What a finisher is given beside the state, by aggregate."""
+NUMBERED = ("last_n", "first_n", "top_values", "bottom_values")
+"""The aggregates that take a number of rows or values."""
 
 
 def signatures(row: Scalar) -> list[tuple[Signature, DType]]:
@@ -108,6 +111,11 @@ AGGREGATE_USES: tuple[tuple[AggregateRow, DType | None], ...] = tuple(
     for dtype in FAMILIES.get(family, (family,))
 )
 """Every row of the table with every input type it takes; None: no input."""
+
+
+def seconds_of(row: AggregateRow) -> list[DType]:
+    """The types that the second column of an aggregate can have."""
+    return [dtype for family in row.second for dtype in FAMILIES.get(family, (family,))]
 
 
 @cache
@@ -175,7 +183,7 @@ def aggregates(
     if of is not None and pick(draw, (False, False, False, True)):  # what `skip_nulls=True` writes
         present = call("not", call("is_null", of))
         where = present if where is None else call("and", where, present)
-    n = pick(draw, (1, 2, 3, 100)) if row.name == "last_n" else 0
+    n = pick(draw, (1, 2, 3, 100)) if row.name in NUMBERED else 0
     if row.name in DECAYED:
         n = duration_us(pick(draw, WINDOWS))
         span = Span(63 * n, n)
@@ -183,7 +191,8 @@ def aggregates(
     by = None
     if row.name in GROUPED and pick(draw, (False, False, True)):
         by = _draw_input(draw, leaves, pick(draw, KEYS))
-    return aggregate(row.name, of, where, draw_span(draw, source) if span is None else span, n, parameter, by)
+    second = _draw_input(draw, leaves, pick(draw, seconds_of(row))) if row.second else None
+    return aggregate(row.name, of, where, draw_span(draw, source) if span is None else span, n, parameter, by, second)
 
 
 def spans(source: type[Source]) -> list[Span]:

@@ -123,6 +123,18 @@ Sale.amount.sum("7d")  # refused
 Sale.amount.sum(skip_nulls=True)  # refused
 # a number of rows that is a text
 Sale.amount.last_n("3")  # refused
+# the greatest values of a bool
+Sale.paid.top_values(3)  # refused
+# the correlation of a number and a text
+Sale.amount.correlation(Sale.country)  # refused
+# a time halfway between two
+Sale.sold_at.median(interpolated=True)  # refused
+# a category of another type than the others
+rows(by=Sale.country, null_category=0)  # refused
+# the city at the greatest truth
+Sale.city.max_by(Sale.paid)  # refused
+# the city at the greatest of nothing
+Sale.city.max_by()  # refused
 # the hour of a number
 Sale.amount.dot(Sale.amount)  # refused
 # a default of another type

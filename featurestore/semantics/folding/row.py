@@ -46,7 +46,12 @@ class Fold:
     what happened together with them. `one` is then what `lift` makes of one row, if it is to be had faster. With
     `selection`, an online state needs only the rows at one end of history (R12).
 
-    `{v}` is the value, `{n}` the fold's number, in suffixes too.
+    A fold of `pairs` is given the value and that of a second column, as tuples, and may skip those that lack one.
+
+    States of a `sequential` fold can be merged only where rows of one do not happen between rows of another.
+
+    `{v}` is the value, `{n}` the fold's number, in suffixes too. `{u}` is the value of the second column, and `{d}` the
+    prefix of what is derived, which is `{v}` where there is none.
     """
 
     name: str
@@ -64,6 +69,8 @@ class Fold:
     near: str = ""
     one: Callable[[Value, Any, Any, int], State] | None = None
     selection: Selection | None = None
+    pairs: bool = False
+    sequential: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,8 @@ class Aggregate:
 
     `takes` is empty when there is no input; `gives` maps the input type to the result type; `sql` and `sql_overflow`
     finish in DuckDB. With `asked`, `finish` takes an `Asked` beside the state. `source` is where a method comes from.
-    `typed`, where there is one, makes the row of one type of the family.
+    `typed`, where there is one, makes the row of one type of the family. `second` has the types of the second column
+    of an aggregate of two.
     """
 
     name: str
@@ -95,10 +103,21 @@ class Aggregate:
     asked: bool = False
     source: str = ""
     typed: Callable[[Aggregate, DType], Aggregate] | None = None
+    second: tuple[DType, ...] = ()
 
     def finished(self, state: State, asked: Asked) -> Finished:
         """The value of a state, and whether it overflowed."""
         return self.finish(state, asked) if self.asked else self.finish(state)
+
+
+def rank_key(entry: Sequence[Any]) -> tuple[Any, ...]:
+    """What sorts `[event_at, order, known_at, value]` in the order of R5: nulls first, lists item by item."""
+    event_at, order, known_at, value = entry
+    return (event_at, order is not None, order, known_at, value is not None, _sortable(value))
+
+
+def _sortable(value: Value) -> Any:
+    return [(item is not None, item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def present(values: Sequence[Value]) -> list[Value]:

@@ -44,6 +44,27 @@ def quantile_of(state: State, parameter: str) -> Value:
     return None
 
 
+def interpolated(state: State, parameter: str) -> Value:
+    """The value at place (n - 1) * q of the n sorted values, from 0, between two values by their distance; never
+    outside of these. None for no values."""
+    if not state:
+        return None
+    q, n = _fraction(parameter), sum(count for _, count in state)
+    place, rest = divmod((n - 1) * q.numerator, q.denominator)
+    low, high = (float(_at(state, each)) for each in (place, place + (rest > 0)))
+    whole = float(q.denominator)
+    between = low * (float(q.denominator - rest) / whole) + high * (float(rest) / whole)
+    return max(low, min(high, between))
+
+
+def _at(state: State, place: int) -> Value:
+    for value, count in state:
+        place -= count
+        if place < 0:
+            return value
+    raise IndexError(place)
+
+
 @cache
 def _fraction(parameter: str) -> Fraction:
     return Fraction(parameter)
@@ -107,6 +128,14 @@ _SQL_ENTROPY: Final = (
 )
 
 MACROS: Final[dict[str, str]] = {
+    # interpolated() above: what is used more than once is bound by a list of one
+    "fs_share(q, k)": "CAST(split_part(q, '/', k) AS HUGEINT)",
+    "fs_between(l, h, r, d)": "greatest(l, least(h, l * (CAST(CAST(d - r AS BIGINT) AS DOUBLE) / "
+    "CAST(CAST(d AS BIGINT) AS DOUBLE)) + h * (CAST(CAST(r AS BIGINT) AS DOUBLE) / "
+    "CAST(CAST(d AS BIGINT) AS DOUBLE))))",
+    "fs_interpolated(given, n, q)": "list_transform([{'s': list_sort(given, 'ASC', 'NULLS LAST'), 'k': (n - 1) * "
+    "fs_share(q, 1), 'd': fs_share(q, 2)}], lambda e: fs_between(CAST(e.s[CAST(e.k // e.d AS BIGINT) + 1] AS DOUBLE), "
+    "CAST(e.s[CAST((e.k + e.d - 1) // e.d AS BIGINT) + 1] AS DOUBLE), e.k % e.d, e.d))[1]",
     # _place() above; the parameter is numerator/denominator
     "fs_place(n, q)": "greatest(1::HUGEINT, (n * CAST(split_part(q, '/', 1) AS HUGEINT) + "
     "CAST(split_part(q, '/', 2) AS HUGEINT) - 1) // CAST(split_part(q, '/', 2) AS HUGEINT))",
@@ -136,6 +165,17 @@ AGGREGATES: Final = (
         doc="The value at place ceil(q * n) of the n sorted values: the nearest rank, exactly.",
         asked=True,
         source="Hyndman and Fan 1996, definition 1",
+    ),
+    Aggregate(
+        "quantile_interpolated",
+        (INT64, FLOAT64),
+        lambda _: FLOAT64,
+        "tally",
+        lambda state, asked: (interpolated(state, asked.parameter), False),
+        _when_found("fs_interpolated({f}_l, {f}_n, '{p}')"),
+        doc="The value at place (n - 1) * q of the n sorted values, from 0, between two of them by their distance.",
+        asked=True,
+        source="Hyndman and Fan 1996, definition 7",
     ),
     Aggregate(
         "mode",
