@@ -18,7 +18,9 @@ def first_rows(spine: object, root: Path, count: int, plan: Plan, as_of: str) ->
     Raises: InputError  as `spine_of` does, and for a count below 1.
     """
     if count < 1:
-        raise InputError(f"`limit={count}` leaves no row of the spine", fix="give at least 1, or leave `limit` out")
+        raise InputError(
+            "no row of the spine would be left", where=f"`limit={count}`", fix="give at least 1, or leave `limit` out"
+        )
     found = spine_of(spine, root, plan, as_of)
     if isinstance(found, SpineQuery):
         return replace(found, sql=f"SELECT * FROM (\n{found.sql}\n) LIMIT {count}").run()

@@ -52,6 +52,7 @@ CENTS = {"precision": 6, "scale": 2}
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
+@pytest.mark.filterwarnings("ignore:.*none of its type:UserWarning")
 @pytest.mark.parametrize(
     ("held", "options", "stored", "expected"),
     [
@@ -102,6 +103,7 @@ def test_r8_a_column_of_another_width_is_read_exactly_or_as_null(
     assert train.column("latest__held").to_pylist() == expected
 
 
+@pytest.mark.filterwarnings("ignore:.*none of its type:UserWarning")
 @pytest.mark.parametrize("zone", [None, "America/New_York"])
 def test_r1_local_times_in_a_list_are_read_in_the_declared_zone(tmp_path: Path, zone: str | None) -> None:
     """With a zone both roads read them alike, the earlier of two; without one both refuse them."""
