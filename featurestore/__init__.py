@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import featurestore.notebook  # noqa: F401  # mistakes in a cell are explained from the first import on
 from featurestore.define.columns import Column, EventTime, KnownTime, Order, RowId, column
 from featurestore.define.data import Csv, DuckDBTable, Frame, Parquet, Query
 from featurestore.define.drift import Drift

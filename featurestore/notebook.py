@@ -58,6 +58,9 @@ def _cell(trace: Any) -> str:
     return place
 
 
+explain_mistakes()  # a cell may be mistyped before any store is opened
+
+
 @contextmanager
 def showing(what: str, given: Progress | None) -> Iterator[Progress | None]:
     """The progress of long work: `given` where the caller gave one, else in a notebook one line that is rewritten, from

@@ -155,6 +155,14 @@ def check_usable(account: SetAside, scan: Scan) -> None:
             has=f"{account.rows:,} rows, all of them quarantined",
             fix=f"fix the data or the definition; `featurestore quarantine {account.source}` shows the rows",
         )
+    for state, counts in account.states.items():
+        if scan.data is not None and account.rows and counts.quarantined == account.rows:
+            raise InputError(
+                f"no row of `{account.source}` can be used in {state}: its key holds no value of its type",
+                where=where_of(scan.data),
+                has=f"{account.rows:,} rows, bad values of {', '.join(account.bad_values) or 'the key'}",
+                fix=f"fix the data or the definition; `featurestore quarantine {account.source}` shows the rows",
+            )
 
 
 def columns_read(state: State) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from glob import escape
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def connect(
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
-    connection.execute("SET enable_progress_bar = false")  # ours goes to the error stream, and to a terminal only
+    # our progress goes to the error stream, and to a terminal only
+    with suppress(duckdb.InvalidInputException):  # a notebook without ipywidgets has no bar, and refuses the setting
+        connection.execute("SET enable_progress_bar = false")
     # how many questions there are is guessed, and a loop over all rows for thousands that were guessed to be few takes
     # minutes
     connection.execute("SET asof_loop_join_threshold = 0")

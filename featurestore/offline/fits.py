@@ -50,7 +50,7 @@ def fit_of(scan: Scan, history: History) -> Fit:
             try:
                 read_source(connection, scan, history, (), scan.source, identity=scan.row_id is not None)
                 account = account_of(connection, scan, history, (), scan.source)
-                return Fit(scan.source, pushed, account.rows, tuple(_none_usable(account)), account)
+                return Fit(scan.source, pushed, account.rows, tuple(_misread(account)), account)
             except FeatureStoreError as error:  # seen only when the rows are read
                 mistakes[str(error)] = error
         fitting = next((column for column in scan.columns if found[column.name] is None), None)
@@ -60,8 +60,8 @@ def fit_of(scan: Scan, history: History) -> Fit:
         connection.close()
 
 
-def _none_usable(account: SetAside) -> Iterator[FeatureStoreError]:
-    """A mistake, when there are rows and not one of them counts."""
+def _misread(account: SetAside) -> Iterator[FeatureStoreError]:
+    """Mistakes: rows of which not one counts, and columns of which most values are none of their type."""
     quarantined = sum(account.quarantined.values())
     if account.rows and quarantined == account.rows:
         yield InputError(
@@ -70,6 +70,14 @@ def _none_usable(account: SetAside) -> Iterator[FeatureStoreError]:
             has=", ".join(f"{count:,} {reason}" for reason, count in account.quarantined.items()),
             fix=f"run `featurestore quarantine {account.source}`, and change the data or the declaration",
         )
+    for column, count in account.bad_values.items():
+        if count * 2 > account.rows:
+            yield InputError(
+                f"most values of `{account.source}.{column}` are none of its type and would be read as null",
+                where=f"its {account.rows:,} rows",
+                has=f"{count:,} bad values",
+                fix="declare the type that the data has, or convert the data",
+            )
 
 
 def _tried(

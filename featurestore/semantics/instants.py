@@ -92,6 +92,10 @@ def duration_us(text: str) -> int:
     >>> duration_us("1d12h") // 3_600_000_000
     36
     """
+    if not isinstance(text, str):
+        raise InvalidDefinition(
+            f"{text!r:.60} is not a duration", has=[f"1{unit}" for unit in _UNITS_US], fix='write it as a text: `"6h"`'
+        )
     parts = _DURATION.findall(text)
     if months := _CALENDAR.fullmatch(text):
         days = int(months[1]) * (365 if months[2].lower().startswith("y") else 30)

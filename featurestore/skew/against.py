@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -146,6 +147,8 @@ def read_as(name: str, stored: str, dtype: DType, zone: str | None, path: Path, 
     if stored in ('"NULL"', "NULL"):
         return f"CAST(NULL AS {_STORED.get(dtype.kind, 'BIGINT')})"
     text = canonical_column(column, stored, dtype, zone)
+    if dtype.kind == "map":
+        text = _map_as(column, stored, dtype, zone)
     if text is None and dtype.kind == "int64" and stored in ("FLOAT", "DOUBLE"):
         text = f"CASE WHEN {column} = floor({column}) THEN TRY_CAST({column} AS BIGINT) END"
     if text is None and dtype.kind == "string":
@@ -159,6 +162,25 @@ def read_as(name: str, stored: str, dtype: DType, zone: str | None, path: Path, 
     if notes is not None and _differs(stored, dtype):
         notes.append(f"`{name}` is {stored} in the file and {dtype} in the definition")
     return text
+
+
+_MAP = re.compile(r"MAP\(([^,()]+), (.+)\)")
+
+
+def _map_as(column: str, stored: str, dtype: DType, zone: str | None) -> str | None:
+    """A map as canonical values, key by key and value by value; None where it holds other types."""
+    found = _MAP.fullmatch(stored)
+    if found is None or dtype.key is None or dtype.item is None:
+        return None
+    keys = canonical_column("e", found[1], dtype.key, zone)
+    values = canonical_column("e", found[2], dtype.item, zone)
+    if keys is None or values is None:
+        return None
+    listed = (
+        f"list_transform(map_keys({column}), lambda e: {keys})",
+        f"list_transform(map_values({column}), lambda e: {values})",
+    )
+    return f"map({listed[0]}, {listed[1]})"
 
 
 _STORED = {"bool": "BOOLEAN", "float64": "DOUBLE", "string": "VARCHAR", "date": "INTEGER"}

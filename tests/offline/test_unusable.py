@@ -10,7 +10,10 @@ import pytest
 
 from featurestore import Column, Csv, Entity, EventTime, FeatureSet, FeatureStore, FeatureView, Source, rows
 from featurestore.errors import InputError
+from featurestore.offline.fits import fit_of
+from featurestore.offline.scan import History
 from featurestore.online.events import entered
+from featurestore.plan.scan import plan_scan
 from featurestore.semantics.dtypes import TIMESTAMP
 
 DAY = datetime(2024, 2, 1, tzinfo=UTC)
@@ -53,6 +56,30 @@ def test_more_than_half_of_the_rows_or_values_is_a_warning(tmp_path: Path) -> No
     with pytest.warns(UserWarning, match=r"`Visit.v`: 2 of 3 values are none of its type and read as null"):
         built(tmp_path, GOOD + HALF * 2, [{"k": 1, "t": DAY}])
     assert built(tmp_path, (GOOD + BAD) * 2, [{"k": 1, "t": DAY}]).set_aside["Visit"].unusable == 2
+
+
+@pytest.mark.parametrize("limit", [None, "200MB"])
+def test_a_source_of_which_no_row_has_a_key_is_an_error(limit: str | None, tmp_path: Path) -> None:
+    """Keys as pandas writes integers next to a null are none in a CSV file; most of them is a warning."""
+    with pytest.raises(InputError, match=r"no row of `Visit` can be used in Visit\.k\.\w+: its key holds") as caught:
+        built(tmp_path, GOOD.replace("1,2,", "1.0,2,") * 9, [{"k": 1, "t": DAY}], memory_limit=limit)
+    assert caught.value.has == "9 rows, bad values of k"
+    with pytest.warns(UserWarning, match=r"`Visit.k`: 2 of 3 values are none of its type"):
+        built(tmp_path, GOOD + GOOD.replace("1,2,", "1.0,2,") * 2, [{"k": 1, "t": DAY}])
+
+
+@pytest.mark.parametrize(("cells", "column"), [(GOOD + HALF * 2, "v"), (GOOD.replace("1,2,", "1.0,2,") * 3, "k")])
+def test_a_look_at_the_data_finds_a_column_of_another_type(cells: str, column: str, tmp_path: Path) -> None:
+    """What `plan --data` says: a column of which most values would be read as null is a mistake."""
+
+    class Visit(Source, data=Csv("visits.csv")):
+        k: Column[int]
+        v: Column[int]
+        at: EventTime
+
+    (tmp_path / "visits.csv").write_text(f"k,v,at\n{cells}")
+    [mistake] = fit_of(plan_scan(Visit), History(tmp_path)).mistakes
+    assert mistake.what == f"most values of `Visit.{column}` are none of its type and would be read as null"
 
 
 def test_questions_without_a_key_or_twice_are_noted(tmp_path: Path) -> None:

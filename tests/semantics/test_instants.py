@@ -125,3 +125,11 @@ def test_r1_the_macro_of_the_range_is_the_range(at_us: int) -> None:
     with connect([]) as connection:
         [[found]] = connection.execute("SELECT fs_instant($1::BIGINT)", [at_us]).fetchall()
     assert found == (at_us if FIRST_US <= at_us <= LAST_US else None)
+
+
+@pytest.mark.parametrize("text", [6, timedelta(hours=6), None])
+def test_a_duration_that_is_no_text_is_refused(text: object) -> None:
+    """What Python has for a duration is not taken for one; the error shows how it is written."""
+    with pytest.raises(InvalidDefinition, match="is not a duration") as caught:
+        duration_us(text)  # type: ignore[arg-type]
+    assert caught.value.fix == 'write it as a text: `"6h"`'

@@ -10,8 +10,12 @@ from random import Random
 import pyarrow as pa
 import pytest
 
+from featurestore import Column, Entity, EventTime, FeatureSet, FeatureStore, FeatureView, Source, rows
 from featurestore.errors import InputError, MissingColumn
+from featurestore.skew.drifted import trained_values
 from tests.skew.bakery import GUESTS, Bakery, open_bakery
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +94,32 @@ def test_a_file_that_is_no_training_set_of_it_is_refused(bakery: Bakery, tmp_pat
         bakery.store.drift("till", "other.parquet")
     with pytest.raises(InputError, match="nothing of `till` was served"):
         bakery.store.drift("till", "train.parquet", until="2020-01-01T00:00:00Z", since="2019-01-01T00:00:00Z")
+
+
+def test_maps_of_a_training_set_are_read(tmp_path: Path) -> None:
+    """Keys and values of a map are what the feature gives, whatever their types."""
+
+    class Guest(Entity):
+        guest: Column[int]
+
+    class Meal(
+        Source, data=pa.table({"guest": [1, 1], "dish": ["pie", "tea"], "big": [True, False], "at": [NOON] * 2})
+    ):
+        guest: Column[int]
+        dish: Column[str]
+        big: Column[bool]
+        at: EventTime
+
+    class Meals(FeatureView, entity=Guest, source=Meal):
+        by_dish = rows(by=Meal.dish)
+        last_by_size = Meal.at.max(by=Meal.big)
+
+    meals = FeatureSet("meals", Meals)
+    (tmp_path / "featurestore.toml").write_text("")
+    with FeatureStore(tmp_path) as store:
+        spine = [{"guest": each, "t": NOON + timedelta(days=1)} for each in (1, 2)]
+        store.dataset(meals, spine, as_of="t", to=tmp_path / "train.parquet")
+        table, _ = trained_values(store.plan(meals), tmp_path / "train.parquet")
+    noon_us = int(NOON.timestamp()) * 1_000_000
+    assert [dict(each) for each in table["meals__by_dish"].to_pylist()] == [{"pie": 1, "tea": 1}, {}]
+    assert [dict(each) for each in table["meals__last_by_size"].to_pylist()] == [{False: noon_us, True: noon_us}, {}]
