@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from featurestore import Vector, coalesce, when
+from featurestore import Column, Entity, EventTime, FeatureView, Source, Vector, coalesce, when
 from featurestore.errors import TypeMismatch
 from featurestore.expr.fluent import Expr
 from featurestore.expr.nodes import ColumnRef, Literal
 from featurestore.semantics.dtypes import BOOL, FLOAT64, INT64, STRING, DType, decimal_of, list_of, vector_of
+from featurestore.testing import value
 
 tags: Expr[list[str]] = Expr(ColumnRef("S", "tags", list_of(STRING)))
 counts: Expr[list[int]] = Expr(ColumnRef("S", "counts", list_of(INT64)))
@@ -118,3 +119,33 @@ def test_a_constant_is_canonical() -> None:
         Literal(150, decimal_of(12, 2)),
         Literal((1.0, 0.0), vector_of(2)),
     ]
+
+
+class Shopper(Entity):
+    """Who."""
+
+    shopper: Column[int]
+
+
+class Cart(Source):
+    """What was in the cart, and what was looked for."""
+
+    shopper: Column[int]
+    items: Column[list[int]]
+    sought: Column[int]
+    at: EventTime
+
+
+class Carts(FeatureView, entity=Shopper, source=Cart):
+    """Computed below an aggregate and above one."""
+
+    row = Cart.items.contains(Cart.sought).last()
+    answer = Cart.items.last().contains(Cart.sought.last())
+
+
+@pytest.mark.parametrize(("items", "sought", "expected"), [([], None, None), ([1], None, None), ([], 1, False)])
+def test_r10_whether_a_list_contains_null_is_null(items: list[int], sought: int | None, expected: bool | None) -> None:
+    """Also of an empty list, of which DuckDB says that it does not contain it; both roads answer."""
+    rows = [{"at": "2024-05-01T12:00:00Z", "items": items, "sought": sought}]
+    for asked in (Carts.row, Carts.answer):
+        assert value(asked, rows, key=7, as_of="2024-06-01T00:00:00Z") is expected

@@ -70,7 +70,13 @@ ROWS: Final[tuple[Scalar, ...]] = (
         _get,
     ),
     Scalar("length", _length, "len({0})", len),
-    Scalar("contains", _contains, "list_contains({0}, {1})", lambda items, sought: sought in items),
+    # DuckDB says of an empty list that it does not contain null, which is null (R10)
+    Scalar(
+        "contains",
+        _contains,
+        "CASE WHEN {1} IS NOT NULL THEN list_contains({0}, {1}) END",
+        lambda items, sought: sought in items,
+    ),
     Scalar(
         "dot",
         _two_vectors,
